@@ -1,0 +1,1 @@
+"""The application: citizens apply, officers decide, the service issues, anyone verifies."""

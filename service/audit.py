@@ -1,0 +1,121 @@
+"""The audit trail: append-only events, each sealed to the one before it by SHA-256.
+
+Appending locks the chain's head until the transaction ends, so append last. The chain proves that
+no event was changed, removed or slipped in; `verify_chain` names the first that was.
+"""
+
+import hashlib
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from service.database import UTCDateTime
+
+GENESIS = "0" * 64
+
+
+class AuditHead(SQLModel, table=True):
+    """The one row that every append locks: the number and the hash of the last event."""
+
+    __tablename__ = "audit_head"
+
+    id: int = Field(default=1, primary_key=True)
+    number: int = 0
+    hash: str = GENESIS
+
+
+class AuditEvent(SQLModel, table=True):
+    """Who did what to which record, when. `data` holds facts and references, never a secret."""
+
+    __tablename__ = "audit_event"
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    actor_id: uuid.UUID | None = Field(default=None, index=True)
+    actor_name: str
+    actor_role: str
+    action: str = Field(index=True)
+    subject_type: str
+    subject_id: str = Field(index=True)
+    data: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    previous_hash: str
+    hash: str
+
+
+class AuditChainBroken(Exception):
+    """An event does not follow from the one before it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"audit event {number} does not follow from the one before it")
+
+
+def record_event(
+    session: Session,
+    *,
+    action: str,
+    subject_type: str,
+    subject_id: uuid.UUID | str,
+    actor_id: uuid.UUID | None,
+    actor_name: str,
+    actor_role: str,
+    now: datetime,
+    data: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """Append an event to the chain within the caller's transaction."""
+    head = session.exec(select(AuditHead).where(AuditHead.id == 1).with_for_update()).one()
+    event = AuditEvent(
+        number=head.number + 1,
+        at=now,
+        actor_id=actor_id,
+        actor_name=actor_name,
+        actor_role=actor_role,
+        action=action,
+        subject_type=subject_type,
+        subject_id=str(subject_id),
+        data=data or {},
+        previous_hash=head.hash,
+        hash="",
+    )
+    event.hash = event_hash(event)
+    head.number, head.hash = event.number, event.hash
+    session.add(event)
+    session.add(head)
+    session.flush()
+    return event
+
+
+def event_hash(event: AuditEvent) -> str:
+    """Return the SHA-256 (hex) of the event's canonical JSON, which names the hash before it."""
+    fields = event.model_dump(exclude={"hash"})
+    fields["at"] = event.at.isoformat()
+    fields["actor_id"] = str(event.actor_id) if event.actor_id else None
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def events_of(session: Session, subject_type: str, subject_id: uuid.UUID | str) -> list[AuditEvent]:
+    """Return a record's events, oldest first."""
+    statement = (
+        select(AuditEvent)
+        .where(AuditEvent.subject_type == subject_type, AuditEvent.subject_id == str(subject_id))
+        .order_by(col(AuditEvent.number))
+    )
+    return list(session.exec(statement))
+
+
+def verify_chain(session: Session) -> int:
+    """Walk the whole chain and return its length. Raises AuditChainBroken at the first false link."""
+    number, last_hash = 0, GENESIS
+    for event in session.exec(select(AuditEvent).order_by(col(AuditEvent.number))).yield_per(1000):
+        if event.number != number + 1 or event.previous_hash != last_hash or event.hash != event_hash(event):
+            raise AuditChainBroken(number + 1)
+        number, last_hash = event.number, event.hash
+    head = session.exec(select(AuditHead)).one()
+    if (head.number, head.hash) != (number, last_hash):
+        raise AuditChainBroken(number + 1)
+    return number

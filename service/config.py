@@ -1,0 +1,127 @@
+"""Settings, read from the environment (`CANTING_…`) once, by `app` and `cli` alone."""
+
+import base64
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEMONSTRATION_SECRET = "demonstration-only-not-a-secret"  # noqa: S105 (refused in production)
+
+
+class Settings(BaseSettings):
+    """Everything an installation may choose.
+
+    Secrets are `SecretStr`, so they never appear in a log or a traceback. In production the
+    service refuses to start with a demonstration secret, without TLS in its address, or with a
+    PKI whose certificates are samples unless `is_sample` says so on every page and paper.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CANTING_", extra="ignore", frozen=True)
+
+    environment: Literal["production", "demo", "test"] = "production"
+    base_url: str = "http://127.0.0.1:8000"
+    data_folder: Path = Path("var")
+    city_name: str = "Kota Pekalongan"
+    help_contact: str = "dpmptsp@contoh.invalid"
+    is_sample: bool = True
+    """Certificates are not the national authority's: every page and paper says so."""
+
+    database_url: str = ""
+    """SQLAlchemy URL; empty: an embedded SQLite file in the data folder."""
+
+    runs_jobs: bool = True
+    """Whether this process executes durable jobs; a web process beside a worker only enqueues them."""
+    executor_id: str = "local"
+
+    storage_url: str = ""
+    """Folder (`file:///…`) or bucket (`s3://bucket/prefix`); empty: a folder in the data folder."""
+    storage_endpoint: str = ""
+    storage_region: str = "us-east-1"
+    storage_access_key: SecretStr = SecretStr("")
+    storage_secret_key: SecretStr = SecretStr("")
+
+    secret_key: SecretStr
+    """Signs one-time links and CSRF tokens; at least 32 characters."""
+    wrapping_keys: SecretStr
+    """Keys that wrap uploads' data keys: `id:base64(32 bytes)`, comma-separated, the current one first."""
+
+    keys_folder: Path | None = None
+    """Encrypted key files and published certificates; default: `keys` in the data folder."""
+    operations_passphrase: SecretStr = SecretStr("")
+    """Opens the service's own keys (TSA, seal, log), never an official's."""
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(default=25, ge=1, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_security: Literal["none", "starttls", "tls"] = "starttls"
+    mail_from: str = "Canting <no-reply@contoh.invalid>"
+
+    session_hours: int = Field(default=12, ge=1, le=720)
+    max_upload_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
+    max_verification_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
+    metrics_token: SecretStr = SecretStr("")
+    trusted_proxy_hops: int = Field(default=0, ge=0, le=5)
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 31:
+            raise ValueError("CANTING_SECRET_KEY needs at least 32 characters")
+        return value
+
+    @field_validator("wrapping_keys")
+    @classmethod
+    def _wrapping_keys_are_256_bit(cls, value: SecretStr) -> SecretStr:
+        parse_wrapping_keys(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _safe_for_production(self) -> Self:
+        if self.environment != "production":
+            return self
+        if DEMONSTRATION_SECRET in self.secret_key.get_secret_value():
+            raise ValueError("CANTING_SECRET_KEY is the demonstration's; make one of your own")
+        if not self.base_url.startswith("https://"):
+            raise ValueError("CANTING_BASE_URL must be an https address in production")
+        return self
+
+    @property
+    def effective_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.data_folder / 'canting.sqlite3').absolute()}"
+
+    @property
+    def effective_storage_url(self) -> str:
+        return self.storage_url or (self.data_folder / "storage").absolute().as_uri()
+
+    @property
+    def effective_keys_folder(self) -> Path:
+        return self.keys_folder or self.data_folder / "keys"
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.base_url.startswith("https://")
+
+
+def parse_wrapping_keys(text: str) -> dict[str, bytes]:
+    """Parse `id:base64,id:base64` into keys by id, the current one first.
+
+    Raises ValueError when a key is not 256 bits long or an id is missing or repeated.
+    """
+    keys: dict[str, bytes] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        key_id, separator, encoded = item.partition(":")
+        key = base64.b64decode(encoded, validate=True) if separator else b""
+        if not key_id or key_id in keys or len(key) != 32:
+            raise ValueError("CANTING_WRAPPING_KEYS must be id:base64 of 32 bytes, each id once")
+        keys[key_id] = key
+    if not keys:
+        raise ValueError("CANTING_WRAPPING_KEYS names no key")
+    return keys

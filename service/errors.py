@@ -1,0 +1,184 @@
+"""Refusals as values: a status, a stable code, and a sentence for the reader in two languages.
+
+`problem()` writes them as RFC 9457 problem details. Errors of `keys` and `signing` know nothing of
+HTTP; the one table that maps their codes is `FOREIGN_ERRORS`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One field's refusal: its form name, its JSON pointer (RFC 6901) and the sentence."""
+
+    field: str
+    code: str
+    message_id: str
+    message_en: str
+    pointer: str = ""
+
+    def message(self, language: str) -> str:
+        return self.message_en if language == "en" else self.message_id
+
+    def as_json(self, language: str) -> dict[str, str]:
+        pointer = self.pointer or "/" + self.field.replace("~", "~0").replace("/", "~1")
+        return {"pointer": pointer, "code": self.code, "detail": self.message(language)}
+
+
+class ServiceError(Exception):
+    """A refusal a reader can act on. Subclasses state the fact (`AlreadyDecided`)."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "bad_request"
+    message_id: str = "Permintaan tidak dapat diproses. Periksa isian Anda lalu coba lagi."
+    message_en: str = "The request could not be processed. Check what you entered and try again."
+
+    def __init__(
+        self,
+        message_id: str | None = None,
+        message_en: str | None = None,
+        *,
+        problems: Sequence[FieldProblem] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        if message_id is not None:
+            self.message_id = message_id
+            self.message_en = message_en or message_id
+        self.problems = tuple(problems)
+        self.retry_after = retry_after
+        super().__init__(self.code)
+
+    def message(self, language: str) -> str:
+        return self.message_en if language == "en" else self.message_id
+
+
+class InvalidInput(ServiceError):
+    status = 422
+    code = "invalid_input"
+    message_id = "Ada isian yang perlu diperbaiki."
+    message_en = "Some of what you entered needs to be corrected."
+
+
+class NotFound(ServiceError):
+    status = 404
+    code = "not_found"
+    message_id = "Halaman atau data ini tidak ditemukan. Periksa alamatnya."
+    message_en = "This page or record was not found. Check the address."
+
+
+class SignInRequired(ServiceError):
+    status = 401
+    code = "sign_in_required"
+    message_id = "Masuk dahulu untuk membuka halaman ini."
+    message_en = "Sign in first to open this page."
+
+
+class AccessDenied(ServiceError):
+    status = 403
+    code = "access_denied"
+    message_id = "Akun Anda tidak berwenang membuka halaman atau melakukan tindakan ini."
+    message_en = "Your account is not allowed to open this page or do this."
+
+
+class Conflict(ServiceError):
+    """Somebody else was first, or the record has moved on since the reader opened it."""
+
+    status = 409
+    code = "conflict"
+    message_id = "Data ini telah berubah sejak Anda membukanya. Muat ulang halaman lalu periksa kembali."
+    message_en = "This record has changed since you opened it. Reload the page and check again."
+
+
+class TooLarge(ServiceError):
+    status = 413
+    code = "too_large"
+    message_id = "Berkas terlalu besar."
+    message_en = "The file is too large."
+
+
+class UnsupportedFile(ServiceError):
+    status = 415
+    code = "unsupported_file"
+    message_id = "Jenis berkas ini tidak dapat diterima."
+    message_en = "This kind of file cannot be accepted."
+
+
+class TooManyRequests(ServiceError):
+    status = 429
+    code = "too_many_requests"
+    message_id = "Terlalu banyak percobaan. Tunggu sebentar lalu coba lagi."
+    message_en = "Too many attempts. Wait a little and try again."
+
+
+class Unavailable(ServiceError):
+    status = 503
+    code = "unavailable"
+    message_id = "Layanan sedang terganggu. Data Anda tidak berubah; coba lagi beberapa menit lagi."
+    message_en = "The service is disturbed. Nothing was changed; try again in a few minutes."
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How an error from outside the service is told to the reader."""
+
+    status: int
+    message_id: str
+    message_en: str
+    field: str | None = field(default=None)
+
+
+FOREIGN_ERRORS: dict[str, Refusal] = {
+    "wrong_passphrase": Refusal(
+        422,
+        "Frasa sandi salah. Tidak ada yang berubah; ketik ulang frasa sandi Anda.",
+        "The passphrase is wrong. Nothing was changed; type your passphrase again.",
+        "passphrase",
+    ),
+    "weak_passphrase": Refusal(
+        422,
+        "Frasa sandi terlalu pendek. Gunakan sedikitnya 8 karakter.",
+        "The passphrase is too short. Use at least 8 characters.",
+        "passphrase",
+    ),
+    "key_not_found": Refusal(
+        409,
+        "Kunci penanda tangan Anda belum terdaftar. Hubungi administrator.",
+        "Your signing key is not enrolled. Ask the administrator.",
+    ),
+    "signer_certificate_not_valid": Refusal(
+        409,
+        "Sertifikat penanda tangan belum atau tidak lagi berlaku. Hubungi administrator.",
+        "The signer's certificate is not valid at this time. Ask the administrator.",
+    ),
+}
+
+
+def translate_foreign(error: Exception) -> ServiceError | None:
+    """Turn an error of `keys` or `signing` into a refusal by its stable code, or None if it has none."""
+    code = getattr(error, "code", None)
+    refusal = FOREIGN_ERRORS.get(code) if isinstance(code, str) else None
+    if refusal is None or code is None:
+        return None
+    problems = []
+    if refusal.field:
+        problems.append(FieldProblem(refusal.field, code, refusal.message_id, refusal.message_en))
+    translated = type("TranslatedError", (ServiceError,), {"status": refusal.status, "code": code})
+    result: ServiceError = translated(refusal.message_id, refusal.message_en, problems=problems)
+    return result
+
+
+def problem(error: ServiceError, language: str, instance: str = "") -> dict[str, Any]:
+    """Write an error as problem details (RFC 9457 §3), with a stable `code` and `errors[]`."""
+    body: dict[str, Any] = {
+        "type": f"urn:canting:problem:{error.code}",
+        "title": error.message(language),
+        "status": error.status,
+        "code": error.code,
+    }
+    if instance:
+        body["instance"] = instance
+    if error.problems:
+        body["errors"] = [item.as_json(language) for item in error.problems]
+    return body

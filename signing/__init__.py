@@ -1,0 +1,1 @@
+"""What a permit document is: its content, its page, its signature and its validation."""
