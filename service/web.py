@@ -1,0 +1,278 @@
+"""Pages: templates, language, CSRF, flash messages and the headers every answer carries."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+from babel.dates import format_date, format_datetime
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from service.clock import CITY_TIMEZONE
+from service.errors import AccessDenied
+
+HERE = Path(__file__).parent
+STATIC_FOLDER = HERE / "static"
+LANGUAGES = ("id", "en")
+LANGUAGE_COOKIE = "canting_language"
+CSRF_COOKIE = "canting_csrf"
+FLASH_COOKIE = "canting_flash"
+CSRF_HEADER = "x-csrf-token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class CsrfRefused(AccessDenied):
+    code = "csrf_refused"
+    message_id = "Formulir ini sudah kedaluwarsa. Muat ulang halaman, lalu kirim sekali lagi; isian tetap ada."
+    message_en = "This form has expired. Reload the page and send it again; what you typed is kept."
+
+
+# Language -----------------------------------------------------------------------------------
+
+
+def language_of(request: Request) -> str:
+    """Choose the reader's language: asked for in the address, remembered, else Indonesian.
+
+    An API client without a cookie may ask by Accept-Language.
+    """
+    asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
+    if asked in LANGUAGES:
+        return asked
+    if request.url.path.startswith("/api/") and request.headers.get("accept-language", "").lower().startswith("en"):
+        return "en"
+    return "id"
+
+
+@cache
+def english_messages() -> dict[str, str]:
+    """Read every module's English translations; the Indonesian text is the message id."""
+    messages: dict[str, str] = {}
+    for path in sorted((HERE / "locale" / "en").glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file):
+                if message.id and message.string and isinstance(message.id, str):
+                    messages[message.id] = str(message.string)
+    return messages
+
+
+def translate(text: str, language: str) -> str:
+    """Return the text in the reader's language; Indonesian text is its own translation."""
+    return english_messages().get(text, text) if language == "en" else text
+
+
+# CSRF ---------------------------------------------------------------------------------------
+
+
+def csrf_token(request: Request) -> str:
+    """Return the token a form of this browser must carry: an HMAC of its random CSRF cookie."""
+    return _csrf_token_of(request, csrf_cookie(request))
+
+
+def csrf_cookie(request: Request) -> str:
+    """Return the browser's CSRF cookie, or a new one that the answer will set."""
+    cookie = request.cookies.get(CSRF_COOKIE) or getattr(request.state, "new_csrf_cookie", None)
+    if cookie is None:
+        cookie = request.state.new_csrf_cookie = secrets.token_urlsafe(32)
+    return str(cookie)
+
+
+def _csrf_token_of(request: Request, cookie: str) -> str:
+    secret = request.app.state.settings.secret_key.get_secret_value().encode()
+    return hmac.new(secret, b"csrf:" + cookie.encode(), hashlib.sha256).hexdigest()
+
+
+def check_csrf(request: Request) -> None:
+    """Refuse an unsafe request that another site may have sent. Raises CsrfRefused.
+
+    The token comes in a header (`X-CSRF-Token`) or in the form field `csrf_token`, which the
+    router's `read_csrf_field` has laid beside the request. Without any cookie of ours there is no
+    authority to misuse, so a plain API call passes.
+    """
+    if request.method in SAFE_METHODS or not _carries_our_cookies(request):
+        return
+    given = request.headers.get(CSRF_HEADER) or getattr(request.state, "csrf_field", "") or ""
+    cookie = request.cookies.get(CSRF_COOKIE, "")
+    if not cookie or not hmac.compare_digest(given.encode(), _csrf_token_of(request, cookie).encode()):
+        raise CsrfRefused
+
+
+def _carries_our_cookies(request: Request) -> bool:
+    return any(name.startswith("canting_") and name != LANGUAGE_COOKIE for name in request.cookies)
+
+
+async def read_csrf_field(request: Request) -> None:
+    """Lay the form's `csrf_token` beside the request; the app runs this before any page's route."""
+    content_type = request.headers.get("content-type", "")
+    if request.method not in SAFE_METHODS and content_type.startswith(
+        ("application/x-www-form-urlencoded", "multipart/form-data")
+    ):
+        form = await request.form()
+        field = form.get("csrf_token")
+        request.state.csrf_field = field if isinstance(field, str) else ""
+
+
+# Templates ----------------------------------------------------------------------------------
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Build the one template environment, with the GOV.UK macros under their own prefix."""
+    loader = jinja2.ChoiceLoader(
+        [
+            jinja2.FileSystemLoader(HERE / "templates"),
+            jinja2.PrefixLoader(
+                {"govuk_frontend_jinja": jinja2.PackageLoader("govuk_frontend_jinja", "templates")}
+            ),
+        ]
+    )
+    env = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.ChainableUndefined,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals["static"] = static
+    return env
+
+
+@cache
+def _static_version(path: str) -> str:
+    file = STATIC_FOLDER / path
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else "0"
+
+
+def static(path: str) -> str:
+    """Return the address of a static file, with its content's hash so that caches never go stale."""
+    return f"/static/{path}?v={_static_version(path)}"
+
+
+def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """Render a page in the reader's language, with the actor, settings and CSRF token at hand."""
+    language = language_of(request)
+    env = environment().overlay()
+    env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: translate(text, language),
+        lambda one, many, n: translate(one if n == 1 else many, language),
+        newstyle=True,
+    )
+    env.filters |= _filters(language)
+    page = env.get_template(template).render(
+        request=request,
+        language=language,
+        actor=getattr(request.state, "actor", None),
+        settings=request.app.state.settings,
+        csrf_token=csrf_token(request),
+        url_for=request.url_for,
+        current_path=request.url.path,
+        flash=_read_flash(request),
+        **context,
+    )
+    response = HTMLResponse(page, status_code=status)
+    if FLASH_COOKIE in request.cookies:
+        response.delete_cookie(FLASH_COOKIE)
+    return response
+
+
+def _filters(language: str) -> dict[str, Any]:
+    def date_long(value: date | datetime | None) -> str:
+        if value is None:
+            return "–"
+        day = value.astimezone(CITY_TIMEZONE).date() if isinstance(value, datetime) else value
+        return format_date(day, "d MMMM y", locale=language)
+
+    def datetime_long(value: datetime | None) -> str:
+        if value is None:
+            return "–"
+        pattern = "d MMMM y 'pukul' HH.mm 'WIB'" if language == "id" else "d MMMM y 'at' HH:mm 'WIB'"
+        return format_datetime(value.astimezone(CITY_TIMEZONE), pattern, locale=language)
+
+    def rupiah(value: int) -> str:
+        return format_currency(value, "IDR", "¤\u00a0#,##0", locale=language, currency_digits=False)
+
+    return {"date_long": date_long, "datetime_long": datetime_long, "rupiah": rupiah}
+
+
+# Flash messages and redirects ------------------------------------------------------------------
+
+
+def redirect(request: Request, path: str, *, flash: tuple[str, str] | None = None) -> RedirectResponse:
+    """Answer 303 to a path of this site, optionally with a message ("success" | "notice", text)."""
+    parts = urlsplit(path)
+    if parts.scheme or parts.netloc or not path.startswith("/") or path.startswith("//") or "\\" in path:
+        path = "/"
+    response = RedirectResponse(path, status_code=303)
+    if flash:
+        _set_cookie(request, response, FLASH_COOKIE, _flash_serializer(request).dumps(list(flash)), max_age=60)
+    return response
+
+
+def _flash_serializer(request: Request) -> URLSafeSerializer:
+    return URLSafeSerializer(request.app.state.settings.secret_key.get_secret_value(), salt="flash")
+
+
+def _read_flash(request: Request) -> list[tuple[str, str]]:
+    raw = request.cookies.get(FLASH_COOKIE)
+    if not raw:
+        return []
+    try:
+        kind, text = _flash_serializer(request).loads(raw)
+    except (BadSignature, ValueError):
+        return []
+    return [(str(kind), str(text))]
+
+
+def _set_cookie(
+    request: Request, response: Response, name: str, value: str, *, max_age: int | None = None
+) -> None:
+    settings = request.app.state.settings
+    response.set_cookie(
+        name, value, max_age=max_age, httponly=True, samesite="lax", secure=settings.secure_cookies, path="/"
+    )
+
+
+set_cookie = _set_cookie
+
+
+# Headers --------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'self'; base-uri 'none'; "
+    "manifest-src 'self'; worker-src 'self'"
+)
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "x-frame-options": "SAMEORIGIN",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(self), geolocation=(), microphone=()",
+}
+
+
+def finish_response(request: Request, response: Response) -> Response:
+    """Add the headers and cookies that every answer carries."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.app.state.settings.secure_cookies:
+        response.headers.setdefault("strict-transport-security", "max-age=31536000; includeSubDomains")
+    if not request.url.path.startswith("/static/"):
+        response.headers.setdefault("cache-control", "no-store")
+    new_csrf = getattr(request.state, "new_csrf_cookie", None)
+    if new_csrf:
+        _set_cookie(request, response, CSRF_COOKIE, new_csrf)
+    asked = request.query_params.get("lang")
+    if asked in LANGUAGES:
+        _set_cookie(request, response, LANGUAGE_COOKIE, asked, max_age=365 * 24 * 3600)
+    return response
