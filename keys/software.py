@@ -1,0 +1,228 @@
+"""A key store in a folder: each private key in a file of its own, encrypted under its own passphrase.
+
+`<name>.key.json` holds the PKCS #8 key under AES-256-GCM; the key of that comes from the passphrase by
+Argon2id (RFC 9106). `<name>.pem` beside it holds the certificate and its chain, which are public.
+"""
+
+import json
+import os
+import re
+import secrets
+import unicodedata
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from keys.errors import (
+    KeyAlreadyExists,
+    KeyFileDamaged,
+    KeyNameNotAllowed,
+    KeyNotFound,
+    WeakPassphrase,
+    WrongPassphrase,
+)
+from keys.store import BareKey, OpenKey, PrivateKey, sign_with, signature_algorithm
+
+MINIMUM_PASSPHRASE_LENGTH = 8
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_FORMAT = "canting-key-1"
+
+
+@dataclass(frozen=True)
+class KdfCost:
+    """What Argon2id spends on one passphrase: memory in KiB, passes over it, and lanes."""
+
+    memory_kib: int
+    iterations: int
+    lanes: int
+
+
+STRONG = KdfCost(memory_kib=65536, iterations=3, lanes=4)
+"""The second recommended option of RFC 9106 §4."""
+
+
+@dataclass(frozen=True)
+class SoftwareKeyStore:
+    """The keys in `folder`. `cost` is what new and re-encrypted keys are given; each file records its own."""
+
+    folder: Path
+    cost: KdfCost = STRONG
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the keys kept here, sorted."""
+        return tuple(sorted(path.name.removesuffix(".key.json") for path in self.folder.glob("*.key.json")))
+
+    def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
+        """Return the key's certificate and its chain up to the trust anchor; nothing for a bare key.
+
+        Raises KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
+        """
+        self._key_path(name, must_exist=True)
+        path = self.folder / f"{name}.pem"
+        return load_certificates(path) if path.exists() else ()
+
+    def add_key(
+        self, name: str, private_key: PrivateKey, certificates: Sequence[x509.Certificate], passphrase: str
+    ) -> None:
+        """Keep a new key with its certificate and chain (leaf first); none for a bare key.
+
+        Raises KeyAlreadyExists, KeyNameNotAllowed, WeakPassphrase, AlgorithmNotSupported, or KeyFileDamaged
+        when the certificate is not the key's.
+        """
+        path = self._key_path(name)
+        signature_algorithm(private_key.public_key())
+        if certificates and certificates[0].public_key() != private_key.public_key():
+            raise KeyFileDamaged("The certificate does not belong to the private key.")
+        if path.exists():
+            raise KeyAlreadyExists(f"A key named {name} exists already.")
+        der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        sealed = _encrypt(name, der, new_passphrase(passphrase), self.cost)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if certificates:
+            pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+            _write(self.folder / f"{name}.pem", pem, mode=0o644)
+        _write(path, sealed, mode=0o600, overwrite=False)
+
+    def open_key(self, name: str, passphrase: str) -> OpenKey:
+        """Open a key that has a certificate.
+
+        Raises WrongPassphrase, KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
+        """
+        private_key = self._decrypt(name, passphrase)
+        certificates = self.certificates(name)
+        if not certificates or certificates[0].public_key() != private_key.public_key():
+            raise KeyFileDamaged(f"The certificate of the key {name} is missing or another key's.")
+        return OpenKey(name, certificates[0], certificates[1:], sign_with(private_key))
+
+    def open_bare_key(self, name: str, passphrase: str) -> BareKey:
+        """Open a key whatever its certificate.
+
+        Raises WrongPassphrase, KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
+        """
+        private_key = self._decrypt(name, passphrase)
+        return BareKey(name, private_key.public_key(), sign_with(private_key))
+
+    def change_passphrase(self, name: str, old: str, new: str) -> None:
+        """Encrypt a key anew under another passphrase, with fresh salt and nonce.
+
+        Raises WrongPassphrase, WeakPassphrase, KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
+        """
+        der = _decrypt(name, self._read(name), old)
+        _write(self._key_path(name), _encrypt(name, der, new_passphrase(new), self.cost), mode=0o600)
+
+    def _decrypt(self, name: str, passphrase: str) -> PrivateKey:
+        private_key = load_der_private_key(_decrypt(name, self._read(name), passphrase), None)
+        signature_algorithm(private_key.public_key())
+        return private_key  # type: ignore[return-value]
+
+    def _read(self, name: str) -> bytes:
+        return self._key_path(name, must_exist=True).read_bytes()
+
+    def _key_path(self, name: str, *, must_exist: bool = False) -> Path:
+        if not _NAME.fullmatch(name):
+            raise KeyNameNotAllowed("A key's name is lower-case letters, digits and hyphens, at most 63.")
+        path = self.folder / f"{name}.key.json"
+        if must_exist and not path.exists():
+            raise KeyNotFound(f"There is no key named {name}.")
+        return path
+
+
+def new_passphrase(passphrase: str) -> str:
+    """Return the passphrase if it may protect a new key, else raise WeakPassphrase."""
+    if len(passphrase) < MINIMUM_PASSPHRASE_LENGTH:
+        raise WeakPassphrase(f"A passphrase needs at least {MINIMUM_PASSPHRASE_LENGTH} characters.")
+    return passphrase
+
+
+def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    """Read a PEM file of certificates. Raises KeyFileDamaged when it is none."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+    except ValueError as error:
+        raise KeyFileDamaged(f"{path.name} does not hold certificates in PEM.") from error
+
+
+def _encrypt(name: str, der: bytes, passphrase: str, cost: KdfCost) -> bytes:
+    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+    header = {"format": _FORMAT, "name": name, "kdf": "argon2id", **asdict(cost), "salt": _text(salt)}
+    ciphertext = AESGCM(_derive(passphrase, salt, cost)).encrypt(nonce, der, _associated(header))
+    file = header | {"cipher": "aes-256-gcm", "nonce": _text(nonce), "ciphertext": _text(ciphertext)}
+    return json.dumps(file, indent=2).encode() + b"\n"
+
+
+def _decrypt(name: str, file: bytes, passphrase: str) -> bytes:
+    try:
+        header = json.loads(file)
+        ciphertext, nonce = b64decode(header.pop("ciphertext")), b64decode(header.pop("nonce"))
+        salt, cipher = b64decode(header["salt"]), header.pop("cipher")
+        cost = KdfCost(header["memory_kib"], header["iterations"], header["lanes"])
+        if (header["format"], header["name"], header["kdf"]) != (_FORMAT, name, "argon2id"):
+            raise KeyError
+        if cipher != "aes-256-gcm":
+            raise KeyError
+        key = AESGCM(_derive(passphrase, salt, cost))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KeyFileDamaged(f"The file of the key {name} cannot be read.") from error
+    try:
+        return key.decrypt(nonce, ciphertext, _associated(header))
+    except InvalidTag:
+        # The cause is cut off so that no frame with the passphrase hangs on the error.
+        raise WrongPassphrase from None
+
+
+def _derive(passphrase: str, salt: bytes, cost: KdfCost) -> bytes:
+    """Derive 32 bytes. The same characters typed on two keyboards may differ in code points: NFC."""
+    kdf = Argon2id(
+        salt=salt,
+        length=32,
+        iterations=cost.iterations,
+        lanes=cost.lanes,
+        memory_cost=cost.memory_kib,
+    )
+    return kdf.derive(unicodedata.normalize("NFC", passphrase).encode())
+
+
+def _associated(header: dict[str, object]) -> bytes:
+    """Bind the name and the parameters to the ciphertext, so that neither can be exchanged."""
+    return json.dumps(header, sort_keys=True).encode()
+
+
+def _text(value: bytes) -> str:
+    return b64encode(value).decode()
+
+
+def _write(path: Path, content: bytes, *, mode: int, overwrite: bool = True) -> None:
+    """Write a file that is whole or absent after any crash. Raises KeyAlreadyExists unless `overwrite`."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            temporary.replace(path)
+        else:
+            # A link, unlike a rename, fails when another process has made the file meanwhile.
+            path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise KeyAlreadyExists(f"{path.name} exists already.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

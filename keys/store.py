@@ -1,0 +1,95 @@
+"""What a key store gives: opened keys as values, whatever keeps the private halves (files, an HSM)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+from keys.errors import AlgorithmNotSupported
+
+ROOT = "root"
+ISSUING = "issuing"
+TSA = "tsa"
+SEAL = "seal"
+LOG = "log"
+OFFICIAL_PREFIX = "official-"
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+
+
+@dataclass(frozen=True)
+class OpenKey:
+    """A key with a certificate, opened for use.
+
+    `chain` runs from the issuer of `certificate` to the trust anchor, and is empty for a root.
+    `sign` takes the data itself, hashes it with SHA-256 and returns the signature: DER ECDSA-Sig-Value
+    for P-256, PKCS #1 v1.5 for RSA. It is the only way to the private half.
+    """
+
+    name: str
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    sign: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
+class BareKey:
+    """A key without a certificate, opened for use: the transparency log's Ed25519 key (RFC 8032)."""
+
+    name: str
+    public_key: PublicKey
+    sign: Callable[[bytes], bytes]
+
+
+class KeyStore(Protocol):
+    """Where keys are kept, by name: `root`, `issuing`, `tsa`, `seal`, `log` and `official-<slug>`."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the keys kept here, sorted."""
+
+    def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
+        """Return the key's certificate and its chain up to the trust anchor, without any passphrase."""
+
+    def open_key(self, name: str, passphrase: str) -> OpenKey:
+        """Open a key that has a certificate. Raises KeyNotFound, WrongPassphrase or KeyFileDamaged."""
+
+    def open_bare_key(self, name: str, passphrase: str) -> BareKey:
+        """Open a key that has no certificate. Raises KeyNotFound, WrongPassphrase or KeyFileDamaged."""
+
+
+def signature_algorithm(public_key: object) -> str:
+    """Return asn1crypto's name of the signature algorithm used with this key, always over SHA-256.
+
+    Raises AlgorithmNotSupported for anything but P-256, RSA of at least 3072 bits and Ed25519.
+    """
+    if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, ec.SECP256R1):
+        return "sha256_ecdsa"
+    if isinstance(public_key, rsa.RSAPublicKey) and public_key.key_size >= 3072:
+        return "sha256_rsa"
+    if isinstance(public_key, ed25519.Ed25519PublicKey):
+        return "ed25519"
+    raise AlgorithmNotSupported("A key must be P-256, RSA of at least 3072 bits, or Ed25519.")
+
+
+def sign_with(private_key: PrivateKey) -> Callable[[bytes], bytes]:
+    """Return the `sign` function of a private key held in memory."""
+    if isinstance(private_key, ec.EllipticCurvePrivateKey):
+        return lambda data: private_key.sign(data, ec.ECDSA(hashes.SHA256()))
+    if isinstance(private_key, rsa.RSAPrivateKey):
+        return lambda data: private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+    return private_key.sign
+
+
+def generate_key(algorithm: str = "p256") -> PrivateKey:
+    """Generate a private key: `p256`, `rsa3072` or `ed25519`. Raises AlgorithmNotSupported."""
+    if algorithm == "p256":
+        return ec.generate_private_key(ec.SECP256R1())
+    if algorithm == "rsa3072":
+        return rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    if algorithm == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    raise AlgorithmNotSupported("A key must be p256, rsa3072 or ed25519.")
