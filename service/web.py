@@ -6,18 +6,19 @@ import secrets
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import jinja2
 from babel.dates import format_date, format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from service.clock import CITY_TIMEZONE
+from service.config import Settings
 from service.errors import AccessDenied
 
 HERE = Path(__file__).parent
@@ -32,8 +33,19 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 class CsrfRefused(AccessDenied):
     code = "csrf_refused"
-    message_id = "Formulir ini sudah kedaluwarsa. Muat ulang halaman, lalu kirim sekali lagi; isian tetap ada."
+    message_id = (
+        "Formulir ini sudah kedaluwarsa. Muat ulang halaman, lalu kirim sekali lagi; isian tetap ada."
+    )
     message_en = "This form has expired. Reload the page and send it again; what you typed is kept."
+
+
+def request_settings(request: Request) -> Settings:
+    """Give a route the settings the app was made with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+SettingsDep = Annotated[Settings, Depends(request_settings)]
 
 
 # Language -----------------------------------------------------------------------------------
@@ -47,7 +59,9 @@ def language_of(request: Request) -> str:
     asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
     if asked in LANGUAGES:
         return asked
-    if request.url.path.startswith("/api/") and request.headers.get("accept-language", "").lower().startswith("en"):
+    if request.url.path.startswith("/api/") and request.headers.get("accept-language", "").lower().startswith(
+        "en"
+    ):
         return "en"
     return "id"
 
@@ -97,7 +111,11 @@ def check_csrf(request: Request) -> None:
     router's `read_csrf_field` has laid beside the request. Without any cookie of ours there is no
     authority to misuse, so a plain API call passes.
     """
-    if request.method in SAFE_METHODS or not _carries_our_cookies(request):
+    if request.method in SAFE_METHODS:
+        return
+    if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
+        raise CsrfRefused
+    if not _carries_our_cookies(request):
         return
     given = request.headers.get(CSRF_HEADER) or getattr(request.state, "csrf_field", "") or ""
     cookie = request.cookies.get(CSRF_COOKIE, "")
@@ -213,7 +231,7 @@ def redirect(request: Request, path: str, *, flash: tuple[str, str] | None = Non
         path = "/"
     response = RedirectResponse(path, status_code=303)
     if flash:
-        _set_cookie(request, response, FLASH_COOKIE, _flash_serializer(request).dumps(list(flash)), max_age=60)
+        set_cookie(request, response, FLASH_COOKIE, _flash_serializer(request).dumps(list(flash)), max_age=60)
     return response
 
 
@@ -232,16 +250,14 @@ def _read_flash(request: Request) -> list[tuple[str, str]]:
     return [(str(kind), str(text))]
 
 
-def _set_cookie(
+def set_cookie(
     request: Request, response: Response, name: str, value: str, *, max_age: int | None = None
 ) -> None:
+    """Set a cookie that scripts cannot read and other sites cannot send."""
     settings = request.app.state.settings
     response.set_cookie(
         name, value, max_age=max_age, httponly=True, samesite="lax", secure=settings.secure_cookies, path="/"
     )
-
-
-set_cookie = _set_cookie
 
 
 # Headers --------------------------------------------------------------------------------------
@@ -271,8 +287,8 @@ def finish_response(request: Request, response: Response) -> Response:
         response.headers.setdefault("cache-control", "no-store")
     new_csrf = getattr(request.state, "new_csrf_cookie", None)
     if new_csrf:
-        _set_cookie(request, response, CSRF_COOKIE, new_csrf)
+        set_cookie(request, response, CSRF_COOKIE, new_csrf)
     asked = request.query_params.get("lang")
     if asked in LANGUAGES:
-        _set_cookie(request, response, LANGUAGE_COOKIE, asked, max_age=365 * 24 * 3600)
+        set_cookie(request, response, LANGUAGE_COOKIE, asked, max_age=365 * 24 * 3600)
     return response

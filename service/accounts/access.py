@@ -74,15 +74,21 @@ class Policy:
 
 
 PUBLIC = Policy("public", lambda actor: True, scope=None, needs_sign_in=False)
-SECOND_FACTOR = Policy("signed in, before the second factor", lambda actor: actor.user_id is not None, scope=None)
+SECOND_FACTOR = Policy(
+    "signed in, before the second factor", lambda actor: actor.user_id is not None, scope=None
+)
 SIGNED_IN = Policy("signed in", lambda actor: actor.user_id is not None)
 CITIZENS = Policy("citizens", lambda actor: actor.kind == Kind.CITIZEN, scope="apply")
 OFFICERS = Policy("officers", lambda actor: actor.kind == Kind.OFFICER and bool(actor.roles), scope="review")
 ADMINISTRATORS = Policy(
-    "administrators", lambda actor: actor.kind == Kind.OFFICER and actor.has_role(ADMINISTRATOR), scope="administer"
+    "administrators",
+    lambda actor: actor.kind == Kind.OFFICER and actor.has_role(ADMINISTRATOR),
+    scope="administer",
 )
 SESSION_ONLY = Policy(
-    "signed in with a browser session", lambda actor: actor.user_id is not None and actor.scopes is None, scope=None
+    "signed in with a browser session",
+    lambda actor: actor.user_id is not None and actor.scopes is None,
+    scope=None,
 )
 
 
@@ -152,7 +158,11 @@ def _actor_of_token(session: Session, token: str, moment: datetime) -> Actor:
     row = session.exec(
         select(ApiToken, User)
         .join(User, col(User.id) == col(ApiToken.user_id))
-        .where(ApiToken.token_hash == token_hash(token), col(ApiToken.revoked_at).is_(None), ApiToken.expires_at > moment)
+        .where(
+            ApiToken.token_hash == token_hash(token),
+            col(ApiToken.revoked_at).is_(None),
+            ApiToken.expires_at > moment,
+        )
     ).first()
     if row is None or row[1].disabled_at is not None:
         raise SignInRequired(
@@ -190,5 +200,12 @@ def actor_of_user(
     """Build the actor of an account with the roles it holds now."""
     held = session.exec(select(RoleAssignment.role).where(RoleAssignment.user_id == user.id)).all()
     return Actor(
-        user.id, user.full_name, user.kind, frozenset(held), scopes, session_id, needs_second_factor, user.language
+        user.id,
+        user.full_name,
+        user.kind,
+        frozenset(held),
+        scopes,
+        session_id,
+        needs_second_factor,
+        user.language,
     )

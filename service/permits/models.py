@@ -1,0 +1,125 @@
+"""Permits and the documents that prove them."""
+
+import uuid
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, Integer, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from service.database import UTCDateTime
+
+VERSION = Column("version", Integer, nullable=False)
+"""Optimistic locking: of two writers who read the same row, the second is told (StaleDataError)."""
+
+
+class Kind(StrEnum):
+    """A rejection letter goes the same way as a permit: numbered, signed, registered, verifiable."""
+
+    PERMIT = "permit"
+    REJECTION_LETTER = "rejection_letter"
+
+
+class Status(StrEnum):
+    """Where a permit stands in the register (DESIGN §3); only `permits` verbs change it.
+
+    `expired` and `not_yet_valid` follow from the dates; see `status_on`.
+    """
+
+    ISSUING = "issuing"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    SUPERSEDED = "superseded"
+    EXPIRED = "expired"
+
+
+class NumberCounter(SQLModel, table=True):
+    """The last number given, for each series (a permit type's code, or the letters') and year."""
+
+    __tablename__ = "number_counter"
+
+    series: str = Field(primary_key=True, max_length=40)
+    year: int = Field(primary_key=True)
+    last: int = 0
+
+
+class Permit(SQLModel, table=True):
+    """The right granted (or the refusal told): number, public code, validity and status.
+
+    The row is written as `issuing` together with its number and the frozen PermitDocument before
+    anything is signed, so that a crash is finished under the same number.
+    """
+
+    __tablename__ = "permit"
+    __table_args__ = (
+        UniqueConstraint("series", "year", "sequence"),
+        Index("ix_permit_status_until", "status", "valid_until"),
+    )
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    application_id: uuid.UUID = Field(foreign_key="application.id", unique=True)
+    kind: str = Field(default=Kind.PERMIT, max_length=20)
+    slug: str = Field(index=True, max_length=80)
+    revision_id: uuid.UUID = Field(foreign_key="permit_type_revision.id")
+    series: str = Field(max_length=40)
+    year: int
+    sequence: int
+    number: str = Field(unique=True, max_length=80)
+    code: str = Field(unique=True, max_length=32)
+    """The public code: 130 random bits in Crockford's base 32."""
+    status: str = Field(default=Status.ISSUING, max_length=20)
+    status_since: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    holder_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
+    holder_name: str = Field(max_length=160)
+    second_fact: str = Field(max_length=64)
+    """HMAC of the holder's birth date or the issue date: what a look-up by number must also know."""
+    document: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    """The frozen PermitDocument (signing.document)."""
+    public_facts: list[Any] = Field(sa_column=Column(JSON, nullable=False))
+    """`[{"key", "label": {"id", "en"}, "value": {"id", "en"}}]` of the type's public fields."""
+    issued_on: date
+    valid_from: date
+    valid_until: date | None = None
+    signer_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
+    signer_name: str = Field(max_length=120)
+    signer_position: str = Field(max_length=160)
+    mandate: str = Field(default="definitive", max_length=20)
+    created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    version: int = Field(default=1, sa_column=VERSION)
+
+    __mapper_args__ = {"version_id_col": VERSION}
+
+
+class DocumentVersion(SQLModel, table=True):
+    """A registered version of a permit document's bytes. Only these are genuine."""
+
+    __tablename__ = "permit_document_version"
+    __table_args__ = (UniqueConstraint("permit_id", "version"),)
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    permit_id: uuid.UUID = Field(foreign_key="permit.id", index=True)
+    version: int = Field(ge=1)
+    sha256: str = Field(unique=True, max_length=64)
+    size: int
+    level: str = Field(max_length=6)
+    """B-B, B-T, B-LT or B-LTA (EN 319 142-1)."""
+    signed_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    registered_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    log_index: int | None = Field(default=None, unique=True)
+
+
+class StatusChange(SQLModel, table=True):
+    """A permit's status from a moment on; the history answers "was it valid on 3 March?"."""
+
+    __tablename__ = "permit_status_change"
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    permit_id: uuid.UUID = Field(foreign_key="permit.id", index=True)
+    status: str = Field(max_length=20)
+    since: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    reason_code: str | None = Field(default=None, max_length=40)
+    remark: str | None = Field(default=None, max_length=1000)
+    actor_id: uuid.UUID | None = Field(default=None, foreign_key="account_user.id")
+    actor_name: str = Field(max_length=120)
