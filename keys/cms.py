@@ -1,14 +1,31 @@
-"""A CMS SignedData with one signer (RFC 5652 §5), as CAdES and time-stamp tokens share it."""
+"""A CMS SignedData with one signer (RFC 5652 §5), as CAdES signatures and time-stamp tokens share it."""
 
 import hashlib
 from collections.abc import Callable, Sequence
 
-from asn1crypto import cms, core, tsp
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from keys.der import explicit, integer, object_identifier, octet_string, sequence, set_of
 from keys.store import OpenKey, signature_algorithm
+
+DATA = "1.2.840.113549.1.7.1"
+TST_INFO = "1.2.840.113549.1.9.16.1.4"
+SIGNATURE_TIME_STAMP_TOKEN = "1.2.840.113549.1.9.16.2.14"  # noqa: S105 - an attribute's name, no secret
+
+_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_CONTENT_TYPE = "1.2.840.113549.1.9.3"
+_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
+
+SHA256 = sequence(object_identifier("2.16.840.1.101.3.4.2.1"))
+"""SHA-256 without parameters (RFC 5754 §2)."""
+
+_SIGNATURE_ALGORITHMS = {
+    "sha256_ecdsa": sequence(object_identifier("1.2.840.10045.4.3.2")),
+    # RFC 4055 §5: the parameters of PKCS #1 v1.5 are NULL, not absent.
+    "sha256_rsa": sequence(object_identifier("1.2.840.113549.1.1.11"), b"\x05\x00"),
+}
 
 
 def sign_content(
@@ -18,63 +35,52 @@ def sign_content(
     *,
     content: bytes | None = None,
     certificates: Sequence[x509.Certificate] = (),
-    unsigned_attributes: Callable[[bytes], list[cms.CMSAttribute]] | None = None,
+    unsigned_attributes: Callable[[bytes], list[bytes]] | None = None,
 ) -> bytes:
     """Return the DER of a ContentInfo with SignedData over `content_digest` (32 bytes, SHA-256).
 
     The signed attributes are content-type, message-digest and signing-certificate-v2 (RFC 5035 §5.4.1).
     `content` is left out of a detached signature. `unsigned_attributes` is called with the signature's
-    value. Raises AlgorithmNotSupported.
+    value and returns encoded attributes. Raises AlgorithmNotSupported.
     """
+    algorithm = _SIGNATURE_ALGORITHMS[signature_algorithm(key.certificate.public_key())]
     signer = key.certificate.public_bytes(Encoding.DER)
-    signed = cms.CMSAttributes(
+    # SHA-256 is the default hash of ESSCertIDv2, and DER leaves defaults out.
+    certificate_id = sequence(octet_string(hashlib.sha256(signer).digest()))
+    signed = sorted(
         [
-            attribute("content_type", content_type),
-            attribute("message_digest", content_digest),
-            # SHA-256 is the default hash of ESSCertIDv2, and DER leaves defaults out.
-            attribute(
-                "signing_certificate_v2",
-                tsp.SigningCertificateV2({"certs": [{"cert_hash": hashlib.sha256(signer).digest()}]}),
-            ),
+            attribute(_CONTENT_TYPE, object_identifier(content_type)),
+            attribute(_MESSAGE_DIGEST, octet_string(content_digest)),
+            attribute(_SIGNING_CERTIFICATE_V2, sequence(sequence(certificate_id))),
         ]
     )
-    signature = key.sign(signed.dump())
-    signer_info = {
-        "version": "v1",
-        "sid": cms.SignerIdentifier(
-            {
-                "issuer_and_serial_number": {
-                    "issuer": asn1_x509.Name.load(key.certificate.issuer.public_bytes()),
-                    "serial_number": key.certificate.serial_number,
-                }
-            }
-        ),
-        "digest_algorithm": {"algorithm": "sha256"},
-        "signed_attrs": signed,
-        "signature_algorithm": {"algorithm": signature_algorithm(key.certificate.public_key())},
-        "signature": signature,
-    }
-    if unsigned_attributes:
-        signer_info["unsigned_attrs"] = cms.CMSAttributes(unsigned_attributes(signature))
-    encapsulated: dict[str, object] = {"content_type": content_type}
-    if content is not None:
-        encapsulated["content"] = core.ParsableOctetString(content)
-    signed_data: dict[str, object] = {
+    # RFC 5652 §5.4: the signature is over the SET OF, but the message carries it under the tag [0].
+    signature = key.sign(set_of(*signed))
+    unsigned = sorted(unsigned_attributes(signature)) if unsigned_attributes else []
+    signer_info = sequence(
+        integer(1),
+        sequence(key.certificate.issuer.public_bytes(), integer(key.certificate.serial_number)),
+        SHA256,
+        explicit(0, *signed),
+        algorithm,
+        octet_string(signature),
+        *([explicit(1, *unsigned)] if unsigned else []),
+    )
+    encoded = sorted(certificate.public_bytes(Encoding.DER) for certificate in certificates)
+    signed_data = sequence(
         # RFC 5652 §5.1: version 3 as soon as the content is anything but plain data.
-        "version": "v1" if content_type == "data" else "v3",
-        "digest_algorithms": [{"algorithm": "sha256"}],
-        "encap_content_info": encapsulated,
-        "signer_infos": [signer_info],
-    }
-    if certificates:
-        signed_data["certificates"] = [
-            asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER)) for certificate in certificates
-        ]
-    information = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed_data)})
-    der: bytes = information.dump()
-    return der
+        integer(1 if content_type == DATA else 3),
+        set_of(SHA256),
+        sequence(
+            object_identifier(content_type),
+            *([explicit(0, octet_string(content))] if content is not None else []),
+        ),
+        *([explicit(0, *encoded)] if encoded else []),
+        set_of(signer_info),
+    )
+    return sequence(object_identifier(_SIGNED_DATA), explicit(0, signed_data))
 
 
-def attribute(name: str, value: object) -> cms.CMSAttribute:
-    """Return a CMS attribute with one value."""
-    return cms.CMSAttribute({"type": name, "values": [value]})
+def attribute(name: str, value: bytes) -> bytes:
+    """Encode an attribute with one already encoded value (RFC 5652 §5.3)."""
+    return sequence(object_identifier(name), set_of(value))

@@ -3,27 +3,36 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from enum import IntEnum
 
-from asn1crypto import cms, core, tsp
+from asn1crypto import tsp
 from cryptography import x509
 
 from keys.authority import random_serial_number
-from keys.cms import sign_content
+from keys.cms import SHA256, TST_INFO, sign_content
+from keys.der import integer, object_identifier, octet_string, sequence, tlv
 from keys.errors import CertificateNotValid
 from keys.profiles import TIMESTAMP_POLICY
 from keys.store import OpenKey
 
 _DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
+_GRANTED, _REJECTION = 0, 2
+
+
+class _Failure(IntEnum):
+    """PKIFailureInfo: the number of the bit that says why (§2.4.2)."""
+
+    BAD_ALG = 0
+    BAD_REQUEST = 2
+    BAD_DATA_FORMAT = 5
+    TIME_NOT_AVAILABLE = 14
+    UNACCEPTED_POLICY = 15
+    UNACCEPTED_EXTENSION = 16
 
 
 class _Rejected(Exception):
-    """The request is refused; the argument is asn1crypto's name of the PKIFailureInfo bit."""
-
-
-class _Rejection(core.Sequence):  # type: ignore[misc]
-    """A TimeStampResp without a token, which asn1crypto's own class cannot express."""
-
-    _fields = [("status", tsp.PKIStatusInfo)]
+    def __init__(self, failure: _Failure) -> None:
+        self.failure = failure
 
 
 def respond(
@@ -36,59 +45,48 @@ def respond(
     """
     try:
         request = _read_request(request_der)
-        if not _valid_at(tsa_key.certificate, now):
-            raise _Rejected("time_not_available")
+        token = create_token(
+            request["message_imprint"].dump(),
+            tsa_key,
+            now=now,
+            serial_number=serial_number,
+            nonce=request["nonce"].native,
+            certificates=(tsa_key.certificate, *tsa_key.chain[:-1]) if request["cert_req"].native else (),
+        )
     except _Rejected as rejection:
-        refusal = {"status": "rejection", "fail_info": {rejection.args[0]}}
-        return _dump(_Rejection({"status": refusal}))
-    imprint = request["message_imprint"]
-    token = create_token(
-        imprint["hashed_message"].native,
-        tsa_key,
-        now=now,
-        algorithm=imprint["hash_algorithm"]["algorithm"].native,
-        serial_number=serial_number,
-        nonce=request["nonce"].native,
-        certificates=(tsa_key.certificate, *tsa_key.chain[:-1]) if request["cert_req"].native else (),
-    )
-    fields = {"status": {"status": "granted"}, "time_stamp_token": cms.ContentInfo.load(token)}
-    return _dump(tsp.TimeStampResp(fields))
+        return _rejection(rejection.failure)
+    except CertificateNotValid:
+        return _rejection(_Failure.TIME_NOT_AVAILABLE)
+    return sequence(sequence(integer(_GRANTED)), token)
 
 
 def create_token(
-    digest: bytes,
+    message_imprint: bytes,
     tsa_key: OpenKey,
     *,
     now: datetime,
-    algorithm: str = "sha256",
     serial_number: int | None = None,
     nonce: int | None = None,
     certificates: Sequence[x509.Certificate] = (),
 ) -> bytes:
-    """Return the DER of a TimeStampToken over `digest` (§2.4.2), in whole seconds, accurate to one.
+    """Return the DER of a TimeStampToken over a DER MessageImprint, in whole seconds, accurate to one.
 
     `certificates` are embedded. Raises CertificateNotValid when the TSA's certificate is not valid `now`.
     """
-    if not _valid_at(tsa_key.certificate, now):
+    certificate = tsa_key.certificate
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise CertificateNotValid("The certificate of the time-stamping authority is not valid at this time.")
-    fields = {
-        "version": "v1",
-        "policy": TIMESTAMP_POLICY.dotted_string,
-        "message_imprint": {"hash_algorithm": {"algorithm": algorithm}, "hashed_message": digest},
-        "serial_number": serial_number or random_serial_number(),
-        "gen_time": now.astimezone(UTC).replace(microsecond=0),
-        "accuracy": {"seconds": 1},
-    }
-    if nonce is not None:
-        fields["nonce"] = nonce
-    content = tsp.TSTInfo(fields).dump()
-    return sign_content(
-        tsa_key,
-        "tst_info",
-        hashlib.sha256(content).digest(),
-        content=content,
-        certificates=certificates,
+    content = sequence(
+        integer(1),
+        object_identifier(TIMESTAMP_POLICY.dotted_string),
+        message_imprint,
+        integer(serial_number or random_serial_number()),
+        tlv(0x18, now.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode()),
+        sequence(integer(1)),
+        *([integer(nonce)] if nonce is not None else []),
     )
+    digest = hashlib.sha256(content).digest()
+    return sign_content(tsa_key, TST_INFO, digest, content=content, certificates=certificates)
 
 
 def local_timestamper(
@@ -101,7 +99,7 @@ def local_timestamper(
     The token embeds the TSA's certificate alone: the signature it goes into brings the rest of the chain.
     """
     return lambda digest: create_token(
-        digest,
+        sequence(SHA256, octet_string(digest)),
         tsa_key,
         now=now(),
         serial_number=next_serial_number(),
@@ -116,26 +114,24 @@ def _read_request(request_der: bytes) -> tsp.TimeStampReq:
         # Parsing is lazy: reading every value brings its faults to light here.
         values = request.native
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _Rejected("bad_data_format") from error
+        raise _Rejected(_Failure.BAD_DATA_FORMAT) from error
     if values["version"] != "v1":
-        raise _Rejected("bad_request")
+        raise _Rejected(_Failure.BAD_REQUEST)
     imprint = values["message_imprint"]
     size = _DIGEST_SIZES.get(imprint["hash_algorithm"]["algorithm"])
     if size is None:
-        raise _Rejected("bad_alg")
+        raise _Rejected(_Failure.BAD_ALG)
     if len(imprint["hashed_message"]) != size:
-        raise _Rejected("bad_data_format")
+        raise _Rejected(_Failure.BAD_DATA_FORMAT)
     if values["req_policy"] not in (None, TIMESTAMP_POLICY.dotted_string):
-        raise _Rejected("unaccepted_policy")
+        raise _Rejected(_Failure.UNACCEPTED_POLICY)
     if values["extensions"]:
-        raise _Rejected("unaccepted_extensions")
+        raise _Rejected(_Failure.UNACCEPTED_EXTENSION)
     return request
 
 
-def _valid_at(certificate: x509.Certificate, moment: datetime) -> bool:
-    return certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc
-
-
-def _dump(value: core.Sequence) -> bytes:
-    der: bytes = value.dump()
-    return der
+def _rejection(failure: _Failure) -> bytes:
+    """Encode a TimeStampResp whose failInfo has the one bit set; DER drops the zero bits after it."""
+    octet, bit = divmod(failure, 8)
+    fail_info = tlv(0x03, bytes([7 - bit]), bytes(octet), bytes([0x80 >> bit]))
+    return sequence(sequence(integer(_REJECTION), fail_info))

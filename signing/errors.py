@@ -1,0 +1,45 @@
+"""The errors of `signing`. Each class states a fact and carries a stable `code`."""
+
+from typing import ClassVar
+
+
+class SigningError(Exception):
+    """The root of every error this package raises on purpose."""
+
+    code: ClassVar[str] = "signing_error"
+
+
+class SignerCertificateNotValid(SigningError):
+    """The signer's certificate is not valid at the time of signing."""
+
+    code = "signer_certificate_not_valid"
+
+
+class SignerCertificateUnsuitable(SigningError):
+    """The signer's certificate does not allow signing documents (RFC 5280 §4.2.1.3)."""
+
+    code = "signer_certificate_unsuitable"
+
+
+class TimestampUnavailable(SigningError):
+    """No usable time stamp could be had; nothing was signed."""
+
+    code = "timestamp_unavailable"
+
+
+class SignatureDoesNotFit(SigningError):
+    """The signature with its time stamp is larger than the room reserved for it."""
+
+    code = "signature_does_not_fit"
+
+
+class AlreadySigned(SigningError):
+    """The document carries a signature already; another would break its certification."""
+
+    code = "already_signed"
+
+
+class UnreadableDocument(SigningError):
+    """The bytes cannot be read as a PDF document, or only with leniency that a signature must not need."""
+
+    code = "unreadable_document"

@@ -1,0 +1,167 @@
+"""Signs a PDF as PAdES B-B or B-T (EN 319 142-1 §6), certified so that nothing may change afterwards."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from datetime import datetime
+
+from asn1crypto import cms, tsp
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.sign.fields import (
+    InvisSigSettings,
+    MDPPerm,
+    SigFieldSpec,
+    SigSeedSubFilter,
+    enumerate_sig_fields,
+)
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
+from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest, SignatureObject
+
+from keys.cms import DATA, SIGNATURE_TIME_STAMP_TOKEN, attribute, sign_content
+from keys.store import OpenKey
+from signing.errors import (
+    AlreadySigned,
+    SignatureDoesNotFit,
+    SignerCertificateNotValid,
+    SignerCertificateUnsuitable,
+    TimestampUnavailable,
+    UnreadableDocument,
+)
+
+Timestamper = Callable[[bytes], bytes]
+"""From a SHA-256 digest (32 bytes) to the DER of an RFC 3161 TimeStampToken over it."""
+
+FIELD_NAME = "TandaTangan"
+TIMESTAMP_SIZE = 6 * 1024
+"""Bytes kept free for a time-stamp token: ours takes about 1.2 KiB, a public RSA authority's up to 6."""
+
+_SIGNER_INFO_SIZE = 1024
+"""Bytes kept free for the signature's attributes and value: 0.4 KiB with P-256, 0.8 with RSA-4096."""
+
+
+class _Writer(IncrementalPdfFileWriter):
+    """An incremental writer that leaves the metadata as they were rendered.
+
+    pyHanko's own would stamp the wall clock into /Info and rewrite the XMP packet, for every signature.
+    """
+
+    def _update_meta(self) -> None:
+        pass
+
+
+def sign_document(
+    pdf: bytes,
+    signer: OpenKey,
+    *,
+    signed_at: datetime,
+    timestamper: Timestamper | None,
+    reason: str | None = None,
+    location: str | None = None,
+    field_name: str = FIELD_NAME,
+    timestamp_size: int = TIMESTAMP_SIZE,
+) -> bytes:
+    """Return the PDF with a certification signature in an invisible field, as an incremental update.
+
+    The CMS is ETSI.CAdES.detached over SHA-256 with the signer's chain up to, but without, the trust
+    anchor: B-T with a `timestamper`, else B-B. `signed_at` (aware) becomes /M, the claimed time
+    (EN 319 142-1 §5.3). A field of that name made by the renderer is filled; otherwise one is made.
+
+    Raises SignerCertificateNotValid, SignerCertificateUnsuitable, AlreadySigned, TimestampUnavailable,
+    SignatureDoesNotFit or UnreadableDocument; whatever `signer.sign` raises passes through.
+    """
+    _require_document_signer(signer.certificate, signed_at)
+    certificates = [signer.certificate, *(issuer for issuer in signer.chain if not _self_issued(issuer))]
+    size = _SIGNER_INFO_SIZE + sum(len(each.public_bytes(Encoding.DER)) for each in certificates)
+    placeholder = SignatureObject(
+        timestamp=signed_at,
+        subfilter=SigSeedSubFilter.PADES,
+        reason=reason,
+        location=location,
+        # The reserve is counted in hexadecimal digits.
+        bytes_reserved=2 * (size + (timestamp_size if timestamper else 0)),
+    )
+    try:
+        prepared, output = _prepare(pdf, field_name, placeholder)
+    except PdfError as error:
+        raise UnreadableDocument("The document to sign cannot be read as a PDF.") from error
+    signature = sign_content(
+        signer,
+        DATA,
+        prepared.document_digest,
+        certificates=certificates,
+        unsigned_attributes=(lambda value: [_timestamp(value, timestamper)]) if timestamper else None,
+    )
+    if 2 * len(signature) > prepared.reserved_region_end - prepared.reserved_region_start - 2:
+        raise SignatureDoesNotFit("The signature and its time stamp need more room than was reserved.")
+    prepared.fill_with_cms(output, signature)
+    return output.getvalue()
+
+
+def _require_document_signer(certificate: x509.Certificate, signed_at: datetime) -> None:
+    if not certificate.not_valid_before_utc <= signed_at <= certificate.not_valid_after_utc:
+        raise SignerCertificateNotValid(
+            f"The signer's certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d} "
+            f"to {certificate.not_valid_after_utc:%Y-%m-%d}, not at the time of signing."
+        )
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        usage = None
+    if usage is None or not (usage.digital_signature and usage.content_commitment):
+        raise SignerCertificateUnsuitable(
+            "The signer's certificate does not allow digital signatures with non-repudiation."
+        )
+
+
+def _prepare(
+    pdf: bytes, field_name: str, placeholder: SignatureObject
+) -> tuple[PreparedByteRangeDigest, io.BytesIO]:
+    """Write the document with room for the signature, and hash all of it but that room."""
+    writer = _Writer(io.BytesIO(pdf))
+    if any(enumerate_sig_fields(writer.prev, filled_status=True)):
+        raise AlreadySigned("The document carries a signature already.")
+    # PDF/A wants every annotation printable and none hidden, PDF/UA every one inside the page tagged or
+    # hidden: only an annotation outside the page satisfies both (ISO 19005-3 §6.3.2, ISO 14289-1 §7.18.1).
+    invisible = InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out_of_bounds=True)
+    field = SigFieldSpec(
+        field_name, invis_sig_settings=invisible, readable_field_name="Tanda tangan elektronik"
+    )
+    steps = PdfCMSEmbedder(new_field_spec=field).write_cms(field_name, writer)
+    widget = next(steps).get_object()
+    if "/P" in widget:
+        _follow_structure_when_tabbing(writer, widget["/P"])
+    no_changes = SigMDPSetup(md_algorithm="sha256", certify=True, docmdp_perms=MDPPerm.NO_CHANGES)
+    steps.send(SigObjSetup(sig_placeholder=placeholder, mdp_setup=no_changes))
+    prepared, output = steps.send(SigIOSetup(md_algorithm="sha256", in_place=True))
+    return prepared, output
+
+
+def _follow_structure_when_tabbing(writer: _Writer, page: generic.DictionaryObject) -> None:
+    """Set the tab order that PDF/UA wants on a page with any annotation (ISO 14289-1 §7.18.3)."""
+    if page.get("/Tabs") != "/S":
+        page["/Tabs"] = generic.pdf_name("/S")
+        writer.update_container(page)
+
+
+def _timestamp(signature: bytes, timestamper: Timestamper) -> bytes:
+    """Return the signature-time-stamp attribute over the signature's value (EN 319 122-1 §5.3)."""
+    digest = hashlib.sha256(signature).digest()
+    try:
+        token = timestamper(digest)
+        signed_data = cms.ContentInfo.load(token, strict=True)["content"]
+        information = signed_data["encap_content_info"]["content"].parsed
+        stamped = isinstance(information, tsp.TSTInfo) and information["message_imprint"]["hashed_message"]
+    except Exception as error:  # Whatever a time-stamping authority's client raises, the cause is kept.
+        raise TimestampUnavailable("The time-stamping authority gave no usable time stamp.") from error
+    if not stamped or stamped.native != digest:
+        raise TimestampUnavailable("The time stamp is not over this signature.")
+    return attribute(SIGNATURE_TIME_STAMP_TOKEN, token)
+
+
+def _self_issued(certificate: x509.Certificate) -> bool:
+    """Tell a trust anchor: a validator brings its own, so embedding it proves nothing."""
+    return certificate.issuer == certificate.subject
