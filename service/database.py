@@ -8,8 +8,11 @@ queue instead of failing half-way; a reader begins plainly and never waits.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
+from alembic import command
+from alembic.config import Config
 from fastapi import Depends, Request
 from sqlalchemy import DateTime, Engine, event
 from sqlalchemy.engine import Connection, Dialect
@@ -49,12 +52,15 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        return create_engine(
+            url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, hide_parameters=True
+        )
     engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        hide_parameters=True,  # A statement that fails must not print the values it carried.
     )
     event.listen(engine, "connect", _prepare_sqlite_connection)
     event.listen(engine, "begin", _begin_on_sqlite)
@@ -119,3 +125,13 @@ def request_session(request: Request) -> Iterator[Session]:
 # The function scope ends the transaction before the answer is sent: otherwise a commit that fails
 # would still have answered 200.
 SessionDep = Annotated[Session, Depends(request_session, scope="function")]
+
+
+def upgrade_database(engine: Engine) -> None:
+    """Bring the schema to this release's (Alembic), and make the audit chain's head if it is new."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()

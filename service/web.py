@@ -19,7 +19,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from service.clock import CITY_TIMEZONE
 from service.config import Settings
-from service.errors import AccessDenied
+from service.errors import AccessDenied, InvalidInput
 
 HERE = Path(__file__).parent
 STATIC_FOLDER = HERE / "static"
@@ -28,7 +28,14 @@ LANGUAGE_COOKIE = "canting_language"
 CSRF_COOKIE = "canting_csrf"
 FLASH_COOKIE = "canting_flash"
 CSRF_HEADER = "x-csrf-token"
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class UnstorableText(InvalidInput):
+    code = "unstorable_text"
+    message_id = "Isian memuat karakter yang tidak dapat disimpan. Ketik ulang isian tersebut."
+    message_en = "What you entered contains a character that cannot be stored. Type it again."
 
 
 class CsrfRefused(AccessDenied):
@@ -130,12 +137,23 @@ def _carries_our_cookies(request: Request) -> bool:
 async def read_csrf_field(request: Request) -> None:
     """Lay the form's `csrf_token` beside the request; the app runs this before any page's route."""
     content_type = request.headers.get("content-type", "")
-    if request.method not in SAFE_METHODS and content_type.startswith(
-        ("application/x-www-form-urlencoded", "multipart/form-data")
-    ):
+    if request.method not in SAFE_METHODS and content_type.startswith(FORM_TYPES):
         form = await request.form()
         field = form.get("csrf_token")
         request.state.csrf_field = field if isinstance(field, str) else ""
+
+
+async def refuse_unstorable_text(request: Request) -> None:
+    """Refuse text with NUL characters: no database column holds them, no reader ever typed one."""
+    if "\x00" in request.url.path or "%00" in request.url.query:
+        raise UnstorableText
+    content_type = request.headers.get("content-type", "")
+    if content_type.startswith("application/json") and b"\\u0000" in await request.body():
+        raise UnstorableText
+    if request.method not in SAFE_METHODS and content_type.startswith(FORM_TYPES):
+        form = await request.form()
+        if any(isinstance(value, str) and "\x00" in value for _, value in form.multi_items()):
+            raise UnstorableText
 
 
 # Templates ----------------------------------------------------------------------------------

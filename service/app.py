@@ -1,0 +1,257 @@
+"""create_app(): the whole service put together: routers, errors, headers, jobs."""
+
+import secrets
+import sys
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from keys.errors import KeysError
+from service import operations
+from service.config import Settings
+from service.database import open_engine
+from service.errors import (
+    AccessDenied,
+    FieldProblem,
+    InvalidInput,
+    NotFound,
+    ServiceError,
+    SignInRequired,
+    TooLarge,
+    Unavailable,
+    problem,
+    translate_foreign,
+)
+from service.web import (
+    SAFE_METHODS,
+    STATIC_FOLDER,
+    finish_response,
+    language_of,
+    read_csrf_field,
+    refuse_unstorable_text,
+    render,
+)
+from signing.errors import SigningError
+
+ROUTERS: list[APIRouter] = [
+    operations.router,
+]
+PROBLEM_JSON = "application/problem+json"
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
+    """Build the application. Tests pass their own engine; a server opens the one in the settings."""
+    configure_logging()
+    app = FastAPI(
+        title="Canting",
+        summary="Izin elektronik bertanda tangan: ajukan, periksa, tanda tangani, verifikasi.",
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        dependencies=[Depends(read_csrf_field), Depends(refuse_unstorable_text)],
+    )
+    app.state.settings = settings
+    app.state.engine = engine or open_engine(settings.effective_database_url)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
+    _add_error_handlers(app)
+    app.add_middleware(Finish, app=app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    if settings.runs_jobs:
+        await run_in_threadpool(operations.launch_jobs, app)
+    yield
+    if settings.runs_jobs:
+        await run_in_threadpool(operations.shutdown_jobs)
+    app.state.engine.dispose()
+
+
+def configure_logging() -> None:
+    """Write one JSON line an event to standard error: names and references, never values typed."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+# Errors ---------------------------------------------------------------------------------------
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(ServiceError, lambda request, error: answer_error(request, _as(error)))
+    for foreign in (KeysError, SigningError):
+        app.add_exception_handler(foreign, _answer_foreign)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(HTTPException, _answer_http)
+    for unstorable in (DataError, UnicodeEncodeError):
+        app.add_exception_handler(unstorable, lambda request, error: answer_error(request, InvalidInput()))
+
+
+def _as(error: Exception) -> ServiceError:
+    return error if isinstance(error, ServiceError) else Unavailable()
+
+
+def answer_error(request: Request, error: ServiceError) -> Response:
+    """Answer a refusal: problem details to a programme, a page to a person."""
+    language = language_of(request)
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+    if wants_json(request):
+        body = problem(error, language, request.url.path)
+        if error.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return JSONResponse(body, error.status, headers, media_type=PROBLEM_JSON)
+    if isinstance(error, SignInRequired):
+        following = f"?next={request.url.path}" if request.method in SAFE_METHODS else ""
+        return RedirectResponse(f"/sign-in{following}", status_code=303)
+    page = render(request, "errors/error.html", error.status, error=error, message=error.message(language))
+    page.headers.update(headers)
+    return page
+
+
+def wants_json(request: Request) -> bool:
+    """Tell whether the reader is a programme: the API, the published PKI, the log."""
+    return request.url.path.startswith(("/api/", "/pki/", "/log/", "/healthz", "/readyz", "/metrics"))
+
+
+def _answer_foreign(request: Request, error: Exception) -> Response:
+    translated = translate_foreign(error)
+    if translated is None:
+        log_failure(request.scope, error)
+        translated = Unavailable()
+    return answer_error(request, translated)
+
+
+_VALIDATION_SENTENCES = {
+    "missing": ("Wajib diisi.", "This is required."),
+    "string_too_long": ("Isian terlalu panjang.", "This is too long."),
+    "string_too_short": ("Isian terlalu pendek.", "This is too short."),
+    "uuid_parsing": ("Pengenal ini tidak dikenal.", "This identifier is not known."),
+    "json_invalid": ("Isi permintaan bukan JSON yang sah.", "The request's body is not valid JSON."),
+}
+
+
+def _answer_validation(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problems = []
+    for item in error.errors():
+        place, *path = [str(part) for part in item["loc"]] or ["body"]
+        if place == "path":
+            return answer_error(request, NotFound())
+        sentence = _VALIDATION_SENTENCES.get(
+            item["type"], ("Isian tidak sesuai ketentuan.", "This does not have the expected form.")
+        )
+        pointer = "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)
+        problems.append(FieldProblem(path[-1] if path else place, item["type"], *sentence, pointer=pointer))
+    return answer_error(request, InvalidInput(problems=problems))
+
+
+class MethodNotAllowed(ServiceError):
+    status = 405
+    code = "method_not_allowed"
+    message_id = "Tindakan ini tidak tersedia pada alamat tersebut."
+    message_en = "This action is not available at that address."
+
+
+def _answer_http(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    by_status: dict[int, type[ServiceError]] = {
+        401: SignInRequired, 403: AccessDenied, 404: NotFound, 405: MethodNotAllowed, 413: TooLarge,
+    }  # fmt: skip
+    refusal = by_status.get(status, InvalidInput if status < 500 else Unavailable)()
+    answer = answer_error(request, refusal)
+    for name, value in (getattr(error, "headers", None) or {}).items():
+        answer.headers.setdefault(name, value)
+    return answer
+
+
+def log_failure(scope: Scope, error: Exception) -> str:
+    """Log an unexpected error without its text, which may quote what somebody typed; return its id."""
+    failure_id = secrets.token_hex(6)
+    log.error(
+        "unexpected_error",
+        failure=failure_id,
+        kind=type(error).__name__,
+        method=scope.get("method"),
+        route=getattr(scope.get("route"), "path", None),
+        where="".join(traceback.format_tb(error.__traceback__)),
+    )
+    return failure_id
+
+
+class Finish:
+    """The outermost layer: adds every answer's headers, and turns an unexpected error into a plain one."""
+
+    def __init__(self, inner: ASGIApp, app: FastAPI) -> None:
+        self.inner = inner
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.inner(scope, receive, send)
+            return
+        scope.setdefault("app", self.app)
+        request = Request(scope, receive)
+        started = False
+
+        async def send_finished(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                extra = finish_response(request, Response())
+                headers = MutableHeaders(scope=message)
+                for name, value in extra.headers.items():
+                    if name == "set-cookie":
+                        headers.append(name, value)
+                    elif name != "content-length":
+                        headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.inner(scope, receive, send_finished)
+        except Exception as error:
+            failure_id = log_failure(scope, error)
+            if started:
+                raise
+            answer: Any = answer_error(request, Unexpected(failure_id))
+            await answer(scope, receive, send_finished)
+
+
+class Unexpected(ServiceError):
+    """A fault of ours. The reader gets a number to quote, and nothing else."""
+
+    status = 500
+    code = "unexpected_error"
+
+    def __init__(self, failure_id: str) -> None:
+        super().__init__(
+            f"Terjadi gangguan pada sistem kami. Data Anda tidak berubah. Coba lagi; bila berulang, "
+            f"sebutkan kode {failure_id} kepada petugas.",
+            f"Something went wrong on our side. Nothing was changed. Try again; if it persists, "
+            f"quote the code {failure_id} to the office.",
+        )
