@@ -2,28 +2,16 @@
 
 import uuid
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, Column, Index, Integer, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from service.applications.workflow import State as State
 from service.database import UTCDateTime
 
 VERSION = Column("version", Integer, nullable=False)
 """Optimistic locking: of two writers who read the same row, the second is told (StaleDataError)."""
-
-
-class State(StrEnum):
-    """Where an application stands (DESIGN §3). Only `workflow` changes it."""
-
-    DRAFT = "draft"
-    SUBMITTED = "submitted"
-    UNDER_REVIEW = "under_review"
-    RETURNED = "returned"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    WITHDRAWN = "withdrawn"
 
 
 class Application(SQLModel, table=True):
@@ -131,6 +119,8 @@ class StepVisit(SQLModel, table=True):
     actor_name: str | None = Field(default=None, max_length=120)
     note: str | None = None
     """The reviewer's words: reason, recommendation, remark."""
+    data: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    """What the reviewer left besides: `{"report": {item: finding}, "attachments": [upload id]}`."""
 
 
 class Correction(SQLModel, table=True):
