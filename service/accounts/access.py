@@ -16,17 +16,33 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import Depends, Request
+from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from service.accounts.models import ApiToken, Kind, LoginSession, RoleAssignment, User
 from service.clock import now
-from service.database import SessionDep
+from service.database import reading
 from service.errors import AccessDenied, SignInRequired
 from service.web import check_csrf
 
 SESSION_COOKIE = "canting_session"
 ADMINISTRATOR = "administrator"
+SIGNING_ROLE = "department_head"
 API_SCOPES = ("read", "apply", "review", "sign", "administer")
+ROLES: dict[str, tuple[str, str]] = {
+    "front_office": ("Petugas Front Office", "Front-office officer"),
+    "back_office": ("Petugas Back Office", "Back-office officer"),
+    "technical_agency": ("Verifikator dinas teknis", "Technical agency reviewer"),
+    "technical_team": ("Tim teknis", "Technical team"),
+    "tax_agency": ("Petugas pajak daerah", "Revenue office clerk"),
+    "licensing_analyst": ("Penata Perizinan", "Licensing analyst"),
+    "division_head": ("Kepala Bidang", "Head of division"),
+    "secretary": ("Sekretaris Dinas", "Department secretary"),
+    "department_head": ("Kepala Dinas (penanda tangan)", "Head of department (signer)"),
+    "complaint_officer": ("Petugas pengaduan", "Complaint officer"),
+    "administrator": ("Administrator", "Administrator"),
+}
+"""Every role an officer may hold, with its name in Indonesian and English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +117,22 @@ def roles(*names: str, scope: str = "review") -> Policy:
     )
 
 
+class SecondFactorRequired(SignInRequired):
+    """The password was right; the code is still to come (or, for an officer, TOTP to be set up)."""
+
+    code = "second_factor_required"
+    message_id = "Masukkan kode verifikasi dua langkah terlebih dahulu."
+    message_en = "Enter your two-step code first."
+
+
 class PolicyCheck:
     """The dependency that `allow` puts on a route; callable, so that a test can find it there."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
 
-    def __call__(self, request: Request, session: SessionDep) -> Actor:
-        actor = identify(request, session, now())
+    def __call__(self, request: Request) -> Actor:
+        actor = identify(request, request.app.state.engine, now())
         request.state.actor = actor
         if actor.scopes is None:
             check_csrf(request)
@@ -125,9 +149,7 @@ def authorise(actor: Actor, policy: Policy) -> Actor:
     if policy.needs_sign_in and actor.user_id is None:
         raise SignInRequired
     if actor.needs_second_factor and policy.needs_sign_in and policy is not SECOND_FACTOR:
-        raise SignInRequired(
-            "Masukkan kode verifikasi dua langkah terlebih dahulu.", "Enter your two-step code first."
-        )
+        raise SecondFactorRequired
     if actor.scopes is not None and policy.needs_sign_in and policy.scope not in actor.scopes:
         raise AccessDenied(
             "Token ini tidak memiliki cakupan yang diperlukan.", "This token lacks the scope it would need."
@@ -137,16 +159,21 @@ def authorise(actor: Actor, policy: Policy) -> Actor:
     return actor
 
 
-def identify(request: Request, session: Session, moment: datetime) -> Actor:
+def identify(request: Request, engine: Engine, moment: datetime) -> Actor:
     """Find who sent the request: by bearer token, else by session cookie, else a visitor.
 
+    It reads in a short session of its own, so a route decides itself when its transaction begins.
     A bearer token that does not hold is refused rather than ignored: raises SignInRequired.
     """
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return _actor_of_token(session, credentials.strip(), moment)
+        with reading(engine) as session:
+            return _actor_of_token(session, credentials.strip(), moment)
     cookie = request.cookies.get(SESSION_COOKIE)
-    return _actor_of_session(session, cookie, moment) if cookie else VISITOR
+    if not cookie:
+        return VISITOR
+    with reading(engine) as session:
+        return _actor_of_session(session, cookie, moment)
 
 
 def token_hash(token: str) -> str:
@@ -185,8 +212,29 @@ def _actor_of_session(session: Session, cookie: str, moment: datetime) -> Actor:
     if row is None or row[1].disabled_at is not None:
         return VISITOR
     login, user = row
-    needs_second_factor = user.totp_confirmed_at is not None and login.second_factor_at is None
-    return actor_of_user(session, user, session_id=login.id, needs_second_factor=needs_second_factor)
+    return actor_of_user(
+        session,
+        user,
+        session_id=login.id,
+        needs_second_factor=uses_second_factor(user) and login.second_factor_at is None,
+    )
+
+
+def uses_second_factor(user: User) -> bool:
+    """Every officer does, and every citizen who has set it up."""
+    return user.kind == Kind.OFFICER or user.totp_confirmed_at is not None
+
+
+def scopes_within_reach(actor: Actor) -> tuple[str, ...]:
+    """Return the scopes that an API token of this person may carry: never more than the person's own."""
+    within = {
+        "read": True,
+        "apply": actor.kind == Kind.CITIZEN,
+        "review": actor.kind == Kind.OFFICER,
+        "sign": actor.has_role(SIGNING_ROLE),
+        "administer": actor.has_role(ADMINISTRATOR),
+    }
+    return tuple(scope for scope in API_SCOPES if within[scope])
 
 
 def actor_of_user(

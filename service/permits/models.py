@@ -73,8 +73,6 @@ class Permit(SQLModel, table=True):
     status_since: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     holder_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
     holder_name: str = Field(max_length=160)
-    second_fact: str = Field(max_length=64)
-    """HMAC of the holder's birth date or the issue date: what a look-up by number must also know."""
     document: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     """The frozen PermitDocument (signing.document)."""
     public_facts: list[Any] = Field(sa_column=Column(JSON, nullable=False))
