@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys.der import explicit, integer, object_identifier, octet_string, sequence, set_of
@@ -26,6 +27,11 @@ _SIGNATURE_ALGORITHMS = {
     # RFC 4055 §5: the parameters of PKCS #1 v1.5 are NULL, not absent.
     "sha256_rsa": sequence(object_identifier("1.2.840.113549.1.1.11"), b"\x05\x00"),
 }
+
+_FIXED_SIZE = 320
+"""What is neither signature, name nor certificate: some 260 bytes, and room for longer lengths."""
+
+_ECDSA_SIZE = 72
 
 
 def sign_content(
@@ -79,6 +85,19 @@ def sign_content(
         set_of(signer_info),
     )
     return sequence(object_identifier(_SIGNED_DATA), explicit(0, signed_data))
+
+
+def sign_content_size(key: OpenKey, certificates: Sequence[x509.Certificate] = ()) -> int:
+    """Return an upper bound of what `sign_content` returns for a detached content, in bytes.
+
+    An encapsulated content and unsigned attributes come on top.
+    """
+    public_key = key.certificate.public_key()
+    signature = public_key.key_size // 8 if isinstance(public_key, rsa.RSAPublicKey) else _ECDSA_SIZE
+    issuer = len(key.certificate.issuer.public_bytes())
+    return (
+        _FIXED_SIZE + signature + issuer + sum(len(each.public_bytes(Encoding.DER)) for each in certificates)
+    )
 
 
 def attribute(name: str, value: bytes) -> bytes:

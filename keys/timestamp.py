@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 
@@ -9,7 +10,7 @@ from asn1crypto import tsp
 from cryptography import x509
 
 from keys.authority import random_serial_number
-from keys.cms import SHA256, TST_INFO, sign_content
+from keys.cms import SHA256, TST_INFO, sign_content, sign_content_size
 from keys.der import integer, object_identifier, octet_string, sequence, tlv
 from keys.errors import CertificateNotValid
 from keys.profiles import TIMESTAMP_POLICY
@@ -17,6 +18,22 @@ from keys.store import OpenKey
 
 _DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64}
 _GRANTED, _REJECTION = 0, 2
+
+_TST_INFO_SIZE = 192
+"""Bytes that a TSTInfo with a SHA-256 digest and a serial number of 20 octets stays below."""
+
+
+@dataclass(frozen=True)
+class Timestamper:
+    """Where signatures get their time stamps.
+
+    `stamp` takes a SHA-256 digest (32 bytes) and returns the DER of a TimeStampToken over it, of at most
+    `token_size` bytes; a public authority with an RSA chain needs about 6 KiB. The size is what a signature
+    keeps free, and every byte of it costs those who read the document time.
+    """
+
+    stamp: Callable[[bytes], bytes]
+    token_size: int
 
 
 class _Failure(IntEnum):
@@ -93,18 +110,23 @@ def local_timestamper(
     tsa_key: OpenKey,
     now: Callable[[], datetime],
     next_serial_number: Callable[[], int] = random_serial_number,
-) -> Callable[[bytes], bytes]:
-    """Return a function from a SHA-256 digest to a TimeStampToken, made here without any network.
+) -> Timestamper:
+    """Return a timestamper that stamps here, without any network.
 
-    The token embeds the TSA's certificate alone: the signature it goes into brings the rest of the chain.
+    Its tokens embed the TSA's certificate alone: the signature they go into brings the rest of the chain.
     """
-    return lambda digest: create_token(
-        sequence(SHA256, octet_string(digest)),
-        tsa_key,
-        now=now(),
-        serial_number=next_serial_number(),
-        certificates=(tsa_key.certificate,),
-    )
+    certificates = (tsa_key.certificate,)
+
+    def stamp(digest: bytes) -> bytes:
+        return create_token(
+            sequence(SHA256, octet_string(digest)),
+            tsa_key,
+            now=now(),
+            serial_number=next_serial_number(),
+            certificates=certificates,
+        )
+
+    return Timestamper(stamp, sign_content_size(tsa_key, certificates) + _TST_INFO_SIZE)
 
 
 def _read_request(request_der: bytes) -> tsp.TimeStampReq:

@@ -2,12 +2,10 @@
 
 import hashlib
 import io
-from collections.abc import Callable
 from datetime import datetime
 
 from asn1crypto import cms, tsp
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
@@ -21,8 +19,9 @@ from pyhanko.sign.fields import (
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest, SignatureObject
 
-from keys.cms import DATA, SIGNATURE_TIME_STAMP_TOKEN, attribute, sign_content
+from keys.cms import DATA, SIGNATURE_TIME_STAMP_TOKEN, attribute, sign_content, sign_content_size
 from keys.store import OpenKey
+from keys.timestamp import Timestamper
 from signing.errors import (
     AlreadySigned,
     SignatureDoesNotFit,
@@ -32,15 +31,9 @@ from signing.errors import (
     UnreadableDocument,
 )
 
-Timestamper = Callable[[bytes], bytes]
-"""From a SHA-256 digest (32 bytes) to the DER of an RFC 3161 TimeStampToken over it."""
-
 FIELD_NAME = "TandaTangan"
-TIMESTAMP_SIZE = 6 * 1024
-"""Bytes kept free for a time-stamp token: ours takes about 1.2 KiB, a public RSA authority's up to 6."""
-
-_SIGNER_INFO_SIZE = 1024
-"""Bytes kept free for the signature's attributes and value: 0.4 KiB with P-256, 0.8 with RSA-4096."""
+_ATTRIBUTE_SIZE = 32
+"""Bytes around a time-stamp token: its attribute's name and lengths."""
 
 
 class _Writer(IncrementalPdfFileWriter):
@@ -62,7 +55,6 @@ def sign_document(
     reason: str | None = None,
     location: str | None = None,
     field_name: str = FIELD_NAME,
-    timestamp_size: int = TIMESTAMP_SIZE,
 ) -> bytes:
     """Return the PDF with a certification signature in an invisible field, as an incremental update.
 
@@ -75,14 +67,16 @@ def sign_document(
     """
     _require_document_signer(signer.certificate, signed_at)
     certificates = [signer.certificate, *(issuer for issuer in signer.chain if not _self_issued(issuer))]
-    size = _SIGNER_INFO_SIZE + sum(len(each.public_bytes(Encoding.DER)) for each in certificates)
+    size = sign_content_size(signer, certificates)
+    if timestamper:
+        size += timestamper.token_size + _ATTRIBUTE_SIZE
     placeholder = SignatureObject(
         timestamp=signed_at,
         subfilter=SigSeedSubFilter.PADES,
         reason=reason,
         location=location,
         # The reserve is counted in hexadecimal digits.
-        bytes_reserved=2 * (size + (timestamp_size if timestamper else 0)),
+        bytes_reserved=2 * size,
     )
     try:
         prepared, output = _prepare(pdf, field_name, placeholder)
@@ -151,7 +145,7 @@ def _timestamp(signature: bytes, timestamper: Timestamper) -> bytes:
     """Return the signature-time-stamp attribute over the signature's value (EN 319 122-1 §5.3)."""
     digest = hashlib.sha256(signature).digest()
     try:
-        token = timestamper(digest)
+        token = timestamper.stamp(digest)
         signed_data = cms.ContentInfo.load(token, strict=True)["content"]
         information = signed_data["encap_content_info"]["content"].parsed
         stamped = isinstance(information, tsp.TSTInfo) and information["message_imprint"]["hashed_message"]

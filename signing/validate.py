@@ -1,0 +1,308 @@
+"""Validates the signatures of a PDF (EN 319 102-1, EN 319 142-1) without any network.
+
+pyHanko's own verdicts are not enough: they pass documents that were appended to, or changed inside the
+room of the signature. Here a signature passes only when the ETSI indication does, nothing in the file lies
+outside what is signed, nothing was modified, and what the certification permits was kept.
+"""
+
+import asyncio
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from asn1crypto import crl as asn1_crl
+from asn1crypto import parser
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko.pdf_utils.decode_limits import DecodeLimits
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.ades.report import AdESStatus, AdESSubIndic
+from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.validation.ades import (
+    ades_basic_validation,
+    ades_lta_validation,
+    ades_with_time_validation,
+)
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+from pyhanko.sign.validation.policy_decl import (
+    LocalKnowledge,
+    PdfSignatureValidationSpec,
+    RevinfoOnlineFetchingRule,
+    RevocationInfoGatheringSpec,
+    SignatureValidationSpec,
+)
+from pyhanko.sign.validation.status import SignatureCoverageLevel, StandardCMSSignatureStatus
+from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
+from pyhanko_certvalidator.policy_decl import (
+    CertRevTrustPolicy,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
+)
+from pyhanko_certvalidator.registry import SimpleTrustManager
+from pyhanko_certvalidator.revinfo.archival import CRLContainer
+
+from signing.errors import UnreadableDocument
+
+
+class Indication(StrEnum):
+    """The three answers of EN 319 102-1 §5.1.3."""
+
+    TOTAL_PASSED = "TOTAL-PASSED"
+    INDETERMINATE = "INDETERMINATE"
+    TOTAL_FAILED = "TOTAL-FAILED"
+
+
+_SEVERITY = (Indication.TOTAL_PASSED, Indication.INDETERMINATE, Indication.TOTAL_FAILED)
+
+
+@dataclass(frozen=True)
+class SignatureReport:
+    """What was found about one signature.
+
+    `reasons` is empty exactly when `indication` is TOTAL-PASSED; each reason is a stable code, an ETSI
+    sub-indication in lower case or one of ours: `not_pades`, `malformed_signature`, `container_altered`,
+    `not_whole_file`, `modified_after_signing`, `certification_violated`. `level` is B-B, B-T, B-LT or B-LTA;
+    nothing when it is not PAdES. `signed_at` is the signer's claim, `timestamped_at` the time proven by a
+    valid signature time stamp. `modification_level` is NONE, LTA_UPDATES, FORM_FILLING, ANNOTATIONS or OTHER.
+    """
+
+    field_name: str
+    indication: Indication
+    sub_indication: str | None
+    reasons: tuple[str, ...]
+    level: str | None
+    signer: str | None
+    signer_certificate: bytes | None
+    signed_at: datetime | None
+    timestamped_at: datetime | None
+    coverage_entire_file: bool
+    modification_level: str
+    docmdp_ok: bool
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """What was found about a document: the worst indication among its signatures, and each of them.
+
+    A document without a signature is INDETERMINATE for the reason `no_signature`. All values can be
+    pickled, so a report may cross from a child process.
+    """
+
+    indication: Indication
+    sub_indication: str | None
+    reasons: tuple[str, ...]
+    signatures: tuple[SignatureReport, ...]
+
+    @property
+    def signature(self) -> SignatureReport | None:
+        """The first signature, which for a permit document is the certifying one."""
+        return self.signatures[0] if self.signatures else None
+
+
+def validate_document(
+    pdf: bytes,
+    trust_anchors: Sequence[x509.Certificate],
+    *,
+    at: datetime,
+    crls: Sequence[bytes] = (),
+    decode_limits: DecodeLimits | None = None,
+) -> ValidationReport:
+    """Validate every signature of a PDF at the time `at` (aware), up to the given trust anchors only.
+
+    Without `crls` (DER) revocation is not judged. With them, every certificate below an authority must be
+    found unrevoked on a CRL that is fresh `at`; authorities' own certificates as soon as a trust anchor's
+    CRL is among them. Nothing is ever fetched. Call it in a process that may be killed when the bytes come
+    from strangers: comparing revisions can take exponential time.
+
+    Raises UnreadableDocument when the bytes cannot be read as a PDF, and nothing else for hostile input.
+    """
+    policy = _policy(trust_anchors, crls)
+    try:
+        reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=decode_limits)
+        found = bool(reader.root.get("/AcroForm"))
+    except Exception as error:  # Parsers leak whatever a hostile file provokes.
+        raise UnreadableDocument("The file cannot be read as a PDF document.") from error
+    try:
+        signatures = reader.embedded_regular_signatures if found else []
+    except Exception:
+        return _malformed()
+    if not signatures:
+        return ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
+    reports = tuple(_validate_signature(pdf, signature, policy, at) for signature in signatures)
+    worst = max(reports, key=lambda report: _SEVERITY.index(report.indication))
+    reasons = tuple(dict.fromkeys(reason for report in reports for reason in report.reasons))
+    return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
+
+
+def _malformed() -> ValidationReport:
+    return ValidationReport(Indication.TOTAL_FAILED, "FORMAT_FAILURE", ("malformed_signature",), ())
+
+
+def _policy(trust_anchors: Sequence[x509.Certificate], crls: Sequence[bytes]) -> SignatureValidationSpec:
+    """Say whom to trust, what is known about revocation, and that nothing may be fetched."""
+    anchors = [asn1_x509.Certificate.load(each.public_bytes(Encoding.DER)) for each in trust_anchors]
+    lists = [asn1_crl.CertificateList.load(der) for der in crls]
+    covers_authorities = any(each.issuer == anchor.subject for each in lists for anchor in anchors)
+    required, unchecked = RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, RevocationCheckingRule.NO_CHECK
+    checking = RevocationCheckingPolicy(
+        ee_certificate_rule=required if lists else unchecked,
+        intermediate_ca_cert_rule=required if covers_authorities else unchecked,
+    )
+    return SignatureValidationSpec(
+        cert_validation_policy=CertValidationPolicySpec(
+            # An explicit list, even an empty one, keeps the operating system's anchors out.
+            trust_manager=SimpleTrustManager.build(trust_roots=anchors),
+            revinfo_policy=CertRevTrustPolicy(checking),
+        ),
+        revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
+        local_knowledge=LocalKnowledge(known_crls=[CRLContainer(each) for each in lists]),
+    )
+
+
+@dataclass(frozen=True)
+class _Integrity:
+    """What holds of a signature's place in the file, whoever signed."""
+
+    container_intact: bool
+    coverage_entire_file: bool
+    modification_level: str
+    docmdp_ok: bool
+
+
+def _validate_signature(
+    pdf: bytes, signature: EmbeddedPdfSignature, policy: SignatureValidationSpec, at: datetime
+) -> SignatureReport:
+    try:
+        signature.compute_integrity_info()  # type: ignore[no-untyped-call]
+        integrity = _integrity(pdf, signature)
+        level = _level(signature)
+        sub_indication, status = asyncio.run(_ades(signature, level, policy, at))
+        certificate = signature.signer_cert
+        signer, der = certificate.subject.native.get("common_name"), certificate.dump()
+        signed_at = signature.self_reported_timestamp
+    except Exception:  # The parts of a signature are parsed as late as here, and leak as the file's do.
+        return SignatureReport(
+            field_name=signature.field_name,
+            indication=Indication.TOTAL_FAILED,
+            sub_indication="FORMAT_FAILURE",
+            reasons=("malformed_signature",),
+            level=None,
+            signer=None,
+            signer_certificate=None,
+            signed_at=None,
+            timestamped_at=None,
+            coverage_entire_file=False,
+            modification_level="OTHER",
+            docmdp_ok=False,
+        )
+    timestamp = status.timestamp_validity if status else None
+    indication, name, reasons = _judge(sub_indication, integrity, level)
+    return SignatureReport(
+        field_name=signature.field_name,
+        indication=indication,
+        sub_indication=name,
+        reasons=reasons,
+        level=level,
+        signer=signer,
+        signer_certificate=der,
+        signed_at=signed_at,
+        timestamped_at=timestamp.timestamp if timestamp and timestamp.valid and timestamp.trusted else None,
+        coverage_entire_file=integrity.coverage_entire_file,
+        modification_level=integrity.modification_level,
+        docmdp_ok=integrity.docmdp_ok,
+    )
+
+
+async def _ades(
+    signature: EmbeddedPdfSignature, level: str | None, policy: SignatureValidationSpec, at: datetime
+) -> tuple[AdESSubIndic, StandardCMSSignatureStatus | None]:
+    """Run the validation process that suits the level (EN 319 102-1 §5.3, §5.5 or §5.6)."""
+    timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
+    if level == "B-LTA":
+        archival = await ades_lta_validation(signature, PdfSignatureValidationSpec(policy), timing)
+        return archival.ades_subindic, archival.api_status
+    validate = ades_basic_validation if level in (None, "B-B") else ades_with_time_validation
+    result = await validate(
+        signature.signed_data,
+        policy,
+        timing_info=timing,
+        raw_digest=signature.compute_digest(),
+    )
+    return result.ades_subindic, result.api_status
+
+
+def _level(signature: EmbeddedPdfSignature) -> str | None:
+    """Name the PAdES baseline level that the signature has the parts of (EN 319 142-1 §6), if any."""
+    signed = {attribute["type"].native for attribute in signature.signer_info["signed_attrs"] or ()}
+    unsigned = {attribute["type"].native for attribute in signature.signer_info["unsigned_attrs"] or ()}
+    cades = signature.sig_object.get("/SubFilter") == SigSeedSubFilter.PADES.value
+    if not cades or not signed & {"signing_certificate", "signing_certificate_v2"}:
+        return None
+    if any(
+        stamp.signed_revision > signature.signed_revision
+        for stamp in signature.reader.embedded_timestamp_signatures
+    ):
+        return "B-LTA"
+    if "signature_time_stamp_token" not in unsigned:
+        return "B-B"
+    return "B-LT" if "/DSS" in signature.reader.root else "B-T"
+
+
+def _integrity(pdf: bytes, signature: EmbeddedPdfSignature) -> _Integrity:
+    difference = signature.diff_result
+    modification = (
+        difference.modification_level if isinstance(difference, DiffResult) else ModificationLevel.OTHER
+    )
+    covering = [signature, *signature.reader.embedded_timestamp_signatures][-1]
+    return _Integrity(
+        container_intact=_container_intact(pdf, signature),
+        coverage_entire_file=_covers_entire_file(pdf, covering),
+        modification_level=modification.name,
+        docmdp_ok=bool(signature.summarise_integrity_info()["docmdp_ok"]),
+    )
+
+
+def _covers_entire_file(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
+    """Tell whether a signature, or the last document time stamp, covers all but its own container."""
+    if signature.evaluate_signature_coverage() != SignatureCoverageLevel.ENTIRE_FILE:
+        return False
+    _, _, start, length = signature.byte_range
+    return bool(start + length == len(pdf)) and _container_intact(pdf, signature)
+
+
+def _container_intact(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
+    """Tell whether the unsigned gap holds one hexadecimal string: the signature in DER, then zeros."""
+    if len(signature.byte_range) != 4 or signature.byte_range[0] != 0:
+        return False
+    _, before, after, _ = signature.byte_range
+    contents = signature.pkcs7_content
+    digits = contents.hex().encode()
+    padding = contents[parser.peek(contents) :]
+    return not any(padding) and pdf[before:after] in (b"<%b>" % digits, b"<%b>" % digits.upper())
+
+
+def _judge(
+    sub_indication: AdESSubIndic, integrity: _Integrity, level: str | None
+) -> tuple[Indication, str | None, tuple[str, ...]]:
+    """Join the ETSI indication with what must hold of the file. The gravest finding names itself."""
+    faults = {
+        "not_pades": level is None,
+        "container_altered": not integrity.container_intact,
+        "not_whole_file": not integrity.coverage_entire_file,
+        "modified_after_signing": integrity.modification_level not in ("NONE", "LTA_UPDATES"),
+        "certification_violated": not integrity.docmdp_ok,
+    }
+    reasons = tuple(code for code, present in faults.items() if present)
+    name = sub_indication.standard_name
+    if sub_indication.status is AdESStatus.FAILED:
+        return Indication.TOTAL_FAILED, name, (name.lower(), *reasons)
+    if reasons:
+        return Indication.TOTAL_FAILED, "FORMAT_FAILURE", reasons
+    if sub_indication.status is AdESStatus.INDETERMINATE:
+        return Indication.INDETERMINATE, name, (name.lower(),)
+    return Indication.TOTAL_PASSED, None, ()
