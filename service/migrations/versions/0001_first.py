@@ -12,6 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     SQLModel.metadata.create_all(op.get_bind())
+    op.execute(sa.text("INSERT INTO log_head (id, size) VALUES (1, 0)"))
     op.execute(
         sa.text("INSERT INTO audit_head (id, number, hash) VALUES (1, 0, :hash)").bindparams(hash="0" * 64)
     )

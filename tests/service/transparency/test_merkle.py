@@ -1,0 +1,64 @@
+"""Merkle hashing against a plain recursive reading of RFC 6962, for every small size."""
+
+import hashlib
+
+import pytest
+
+from service.transparency import merkle
+
+LEAVES = [merkle.leaf_hash(f"leaf {number}".encode()) for number in range(130)]
+
+
+def plain_root(leaves: list[bytes]) -> bytes:
+    """RFC 6962 §2.1, word for word."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return hashlib.sha256(b"\x01" + plain_root(leaves[:split]) + plain_root(leaves[split:])).digest()
+
+
+@pytest.fixture(scope="module")
+def read() -> merkle.NodeReader:
+    nodes: dict[tuple[int, int], bytes] = {}
+
+    def read(level: int, index: int) -> bytes:
+        return nodes[level, index]
+
+    for number, leaf in enumerate(LEAVES):
+        for level, index, value in merkle.new_nodes(number, leaf, read):
+            nodes[level, index] = value
+    return read
+
+
+def test_root_of_the_empty_tree() -> None:
+    assert merkle.EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("size", range(len(LEAVES)))
+def test_roots_and_inclusion(size: int, read: merkle.NodeReader) -> None:
+    root = merkle.root_hash(size, read)
+    assert root == plain_root(LEAVES[:size])
+    for index in range(size):
+        proof = merkle.inclusion_proof(index, size, read)
+        assert merkle.verify_inclusion(LEAVES[index], index, size, proof, root)
+        assert not merkle.verify_inclusion(LEAVES[index - 1], index, size, proof, root) or size == 1
+        assert not merkle.verify_inclusion(LEAVES[index], index, size, [*proof, root], root)
+
+
+@pytest.mark.parametrize("second", range(1, 70))
+def test_consistency(second: int, read: merkle.NodeReader) -> None:
+    for first in range(1, second + 1):
+        proof = merkle.consistency_proof(first, second, read)
+        roots = merkle.root_hash(first, read), merkle.root_hash(second, read)
+        assert merkle.verify_consistency(first, second, *roots, proof)
+        assert not merkle.verify_consistency(first, second, roots[0], merkle.leaf_hash(b"fork"), proof)
+
+
+def test_a_leaf_outside_the_tree_has_no_proof(read: merkle.NodeReader) -> None:
+    with pytest.raises(ValueError, match="not in a tree"):
+        merkle.inclusion_proof(3, 3, read)
+    assert not merkle.verify_inclusion(LEAVES[3], 3, 3, [], LEAVES[3])
