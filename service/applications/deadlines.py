@@ -5,6 +5,7 @@ Counting starts on the day after the documents were declared complete (UU 30/201
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from math import ceil
 
@@ -65,3 +66,27 @@ def due_dates(
 def last_day(start: date, total: int, holidays: AbstractSet[date], *, paused: int = 0) -> date:
     """Return the last day of the whole service, `paused` working days later than without a pause."""
     return add_working_days(start, total + paused, holidays)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time a case has used: when it started, the working days it stood still, and since when."""
+
+    started_on: date | None = None
+    days_paused: int = 0
+    paused_on: date | None = None
+
+
+def run_clock(clock: Clock, today: date, holidays: AbstractSet[date], *, runs: bool) -> Clock:
+    """Let a started clock run or stand still from today on.
+
+    The day it stops still counts; the day it goes on does not, as with the day it started.
+    """
+    if clock.started_on is None:
+        return clock
+    if runs and clock.paused_on is not None:
+        stood = working_days_between(clock.paused_on, today, holidays)
+        return replace(clock, days_paused=clock.days_paused + stood, paused_on=None)
+    if not runs and clock.paused_on is None:
+        return replace(clock, paused_on=today)
+    return clock
