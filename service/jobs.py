@@ -49,7 +49,7 @@ class Job:
 
     A failed attempt is repeated after `first_retry`, then after twice that, and so on up to an hour,
     until `attempts` are spent (about four hours by default). With `cron` (five fields, city time) the
-    job also runs on schedule, without arguments.
+    job also runs on schedule, without arguments; a run missed while no executor was up is not made up.
     """
 
     name: str
