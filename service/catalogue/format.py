@@ -232,6 +232,8 @@ class Wording(Plain):
 
     title: Text
     body: Text
+    validity: Text | None = None
+    """The sentence about how long the permit holds, which the document sets apart."""
 
 
 class PermitType(Plain):

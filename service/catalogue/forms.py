@@ -328,7 +328,10 @@ def _code(error: ValidationError) -> str:
 
 
 def _schema_message(field: Field, error: ValidationError) -> Bilingual:
-    label_id, label_en, limit = field.label.id, field.label.en, error.validator_value
+    label_id, label_en = field.label.id, field.label.en
+    limit = error.validator_value
+    if isinstance(limit, float | int):
+        limit = f"{limit:.15g}"
     match error.validator:
         case "type":
             return _type_message(field)
@@ -349,11 +352,11 @@ def _schema_message(field: Field, error: ValidationError) -> Bilingual:
                 f"{label_en} may have {limit} characters; it has {length}.",
             )
         case "minimum":
-            return say(f"{label_id} paling kecil {limit:.15g}.", f"{label_en} must be at least {limit:.15g}.")
+            return say(f"{label_id} paling kecil {limit}.", f"{label_en} must be at least {limit}.")
         case "exclusiveMinimum":
-            return say(f"{label_id} harus lebih dari {limit:.15g}.", f"{label_en} must be more than {limit:.15g}.")
+            return say(f"{label_id} harus lebih dari {limit}.", f"{label_en} must be more than {limit}.")
         case "maximum":
-            return say(f"{label_id} paling besar {limit:.15g}.", f"{label_en} may be at most {limit:.15g}.")
+            return say(f"{label_id} paling besar {limit}.", f"{label_en} may be at most {limit}.")
         case "minItems":
             return say(f"{label_id} paling sedikit {limit} baris.", f"{label_en} needs {limit} lines.")
         case _:
