@@ -65,7 +65,7 @@ def sign_document(
     Raises SignerCertificateNotValid, SignerCertificateUnsuitable, AlreadySigned, TimestampUnavailable,
     SignatureDoesNotFit or UnreadableDocument; whatever `signer.sign` raises passes through.
     """
-    _require_document_signer(signer.certificate, signed_at)
+    require_document_signer(signer.certificate, signed_at)
     certificates = [signer.certificate, *(issuer for issuer in signer.chain if not _self_issued(issuer))]
     size = sign_content_size(signer, certificates)
     if timestamper:
@@ -95,7 +95,7 @@ def sign_document(
     return output.getvalue()
 
 
-def _require_document_signer(certificate: x509.Certificate, signed_at: datetime) -> None:
+def require_document_signer(certificate: x509.Certificate, signed_at: datetime) -> None:
     if not certificate.not_valid_before_utc <= signed_at <= certificate.not_valid_after_utc:
         raise SignerCertificateNotValid(
             f"The signer's certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d} "

@@ -70,6 +70,20 @@ class LoginSession(SQLModel, table=True):
     revoked_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
     second_factor_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
     """When the TOTP code was given; until then an officer's session opens nothing but the code page."""
+    device: str = Field(default="", max_length=80)
+    """Browser and system in words (`Firefox, Android`), so that the owner knows the session again."""
+
+
+class RecoveryCode(SQLModel, table=True):
+    """Stands in for a TOTP code once, when the telephone is lost. Only its SHA-256 is stored."""
+
+    __tablename__ = "account_recovery_code"
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    user_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
+    code_hash: str = Field(max_length=64)
+    created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    used_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
 
 
 class ApiToken(SQLModel, table=True):
@@ -85,7 +99,6 @@ class ApiToken(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     expires_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     revoked_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
-    last_used_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
 
 
 class OneTimeLink(SQLModel, table=True):
@@ -95,7 +108,7 @@ class OneTimeLink(SQLModel, table=True):
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     purpose: str = Field(max_length=20)
-    """`confirm-email` or `reset-password`."""
+    """`confirm-email` or `reset-password` (which also serves an invited officer's first password)."""
     user_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
     created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     expires_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))

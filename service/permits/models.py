@@ -100,6 +100,8 @@ class DocumentVersion(SQLModel, table=True):
     permit_id: uuid.UUID = Field(foreign_key="permit.id", index=True)
     version: int = Field(ge=1)
     sha256: str = Field(unique=True, max_length=64)
+    fingerprint: str = Field(index=True, max_length=64)
+    """SHA-256 of the signature container: it finds the original of an altered copy."""
     size: int
     level: str = Field(max_length=6)
     """B-B, B-T, B-LT or B-LTA (EN 319 142-1)."""

@@ -1,0 +1,141 @@
+"""From an application to the very document that will be signed, or its preview."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from service.accounts.models import User
+from service.applications.models import Application, StepVisit
+from service.applications.workflow import Action
+from service.catalogue.format import City, PermitType
+from service.catalogue.models import active_city
+from service.catalogue.wording import fill_wording, holder_name, machine_readable, validity_period
+from service.clock import city_date
+from service.permits.models import Kind, Permit
+from service.permits.numbering import spaced_code
+from signing.document import Letterhead, PermitDocument, SignatureBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Printing:
+    """What every document of this installation says: where to verify it, and whether it is a sample."""
+
+    base_url: str
+    is_sample: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    document: PermitDocument
+    empty_placeholders: tuple[str, ...]
+    """What the wording asks for and the application does not say; such a document is not signed."""
+
+
+def compose_document(
+    session: Session,
+    application: Application,
+    permit_type: PermitType,
+    *,
+    signer: User | None,
+    printing: Printing,
+    permit: Permit | None = None,
+) -> Composed:
+    """Compose the document of a reserved permit, or without one the preview of what would be signed.
+
+    A preview has no number, code or date of issue yet, and names the signer only when one is given.
+    Raises ValidityOver when a preview's dates could no longer be signed today.
+    """
+    city = active_city(session)
+    rejects = application.outcome == "reject"
+    letter = city.rejection_letter.wording if rejects else None
+    wording = fill_wording(
+        permit_type, application.values, _facts(session, application, permit_type, permit), letter
+    )
+    document = PermitDocument(
+        kind=Kind.REJECTION_LETTER.value if rejects else Kind.PERMIT.value,
+        title=wording.title,
+        letterhead=_letterhead(city),
+        legal_basis=permit_type.legal_basis,
+        body=wording.blocks,
+        validity=wording.validity,
+        place=city.place,
+        signature=_signature_block(signer, city),
+        verify_text=printing.base_url.split("://", 1)[-1] + "/verify",
+        footer_legal=city.footers.test if printing.is_sample else city.footers.production,
+        is_sample=printing.is_sample,
+        number=permit.number if permit else None,
+        code=spaced_code(permit.code) if permit else None,
+        verify_url=f"{printing.base_url}/v/{permit.code}" if permit else None,
+        issued_on=permit.issued_on if permit else None,
+        data=_data(permit_type, application, permit, rejects=rejects),
+    )
+    return Composed(document, wording.empty_placeholders)
+
+
+def _facts(
+    session: Session, application: Application, permit_type: PermitType, permit: Permit | None
+) -> dict[str, object]:
+    """The facts a wording may name; a preview shows the dates as if it were signed on the day it is seen."""
+    seen_on = city_date(application.updated_at)
+    issued_on = permit.issued_on if permit else seen_on
+    rejects = application.outcome == "reject"
+    valid_from, valid_until = (
+        (issued_on, None) if rejects else validity_period(permit_type, application.values, issued_on)
+    )
+    return {
+        "number": permit.number if permit else "…",
+        "permit_title": permit_type.title.id,
+        "receipt_number": application.receipt_number,
+        "holder": holder_name(permit_type, application.values),
+        "submitted_date": city_date(application.submitted_at) if application.submitted_at else None,
+        "issued_date": issued_on,
+        "valid_from": valid_from,
+        "valid_until": valid_until,
+        "reasons": rejection_reasons(session, application) if rejects else (),
+        "request": application.request,
+        "applicant_kind": application.applicant_kind,
+    }
+
+
+def rejection_reasons(session: Session, application: Application) -> tuple[str, ...]:
+    """Return the reasons of the last proposal to reject, one for each line the officer wrote."""
+    visit = session.exec(
+        select(StepVisit)
+        .where(StepVisit.application_id == application.id, StepVisit.action == Action.PROPOSE_REJECTION)
+        .order_by(col(StepVisit.number).desc())
+    ).first()
+    lines = (visit.note or "").splitlines() if visit else []
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _letterhead(city: City) -> Letterhead:
+    first, *rest = city.letterhead.lines
+    return Letterhead(first, "\n".join(rest), city.letterhead.address, city.letterhead.contact)
+
+
+def _signature_block(signer: User | None, city: City) -> SignatureBlock:
+    if signer is None:
+        return SignatureBlock(capacity=city.official_title.id, name="…")
+    return SignatureBlock(
+        capacity=signer.position or city.official_title.id,
+        name=signer.full_name,
+        rank=signer.rank,
+        nip=signer.nip,
+    )
+
+
+def _data(
+    permit_type: PermitType, application: Application, permit: Permit | None, *, rejects: bool
+) -> dict[str, Any]:
+    """The attached `permit.json`: the public fields only, and what identifies the document."""
+    return {
+        "type": permit_type.slug,
+        "kind": (Kind.REJECTION_LETTER if rejects else Kind.PERMIT).value,
+        "number": permit.number if permit else None,
+        "code": permit.code if permit else None,
+        "issued_on": permit.issued_on.isoformat() if permit else None,
+        "valid_from": permit.valid_from.isoformat() if permit else None,
+        "valid_until": permit.valid_until.isoformat() if permit and permit.valid_until else None,
+        "facts": {} if rejects else machine_readable(permit_type, application.values),
+    }

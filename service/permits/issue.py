@@ -1,0 +1,334 @@
+"""Issuing: from a decision to a registered, signed document, in the order of DESIGN §4.
+
+One transaction writes the decision, the number, the public code and the frozen PermitDocument as
+`issuing`. Then the document is rendered, signed and stored. A second transaction registers it and
+makes the permit `active`. A crash anywhere leaves an `issuing` permit, which `finish_issuance` ends
+under the same number: never a gap, never two.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session, col, select
+
+from keys.store import OpenKey
+from service import jobs
+from service.accounts.access import Actor
+from service.accounts.models import User
+from service.applications.models import Application
+from service.applications.transitions import apply_action
+from service.applications.workflow import Action, State
+from service.audit import record_event
+from service.catalogue.models import PermitTypeRevision, active_city, get_revision
+from service.catalogue.wording import format_number, holder_name, public_facts, validity_period
+from service.clock import city_date
+from service.database import transaction
+from service.errors import Conflict, NotFound, ServiceError
+from service.mail import queue_mail
+from service.permits.compose import Printing, compose_document
+from service.permits.models import DocumentVersion, Kind, Permit, Status, StatusChange
+from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
+from service.storage import Storage, put_document
+from service.transparency.log import append_entry
+from signing.document import PermitDocument
+from signing.provenance import signature_fingerprints
+from signing.render import render_document
+from signing.sign import Timestamper, require_document_signer, sign_document
+
+
+class WordingIncomplete(ServiceError):
+    """The document would be printed with a gap: nobody signs that."""
+
+    status = 409
+    code = "wording_incomplete"
+
+
+class NotYoursToFinish(Conflict):
+    code = "not_yours_to_finish"
+    message_id = "Penerbitan ini telah selesai atau ditandatangani oleh pejabat lain."
+    message_en = "This issuance has been finished, or belongs to another official."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """The bytes as signed and stored, and what the register says of them."""
+
+    sha256: str
+    fingerprint: str
+    size: int
+    level: str
+    signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What issuing needs besides the case: where to write, what stamps the time, what paper says."""
+
+    engine: Engine
+    storage: Storage
+    timestamper: Timestamper | None
+    clock: Callable[[], datetime]
+    printing: Printing
+
+
+def sign_application(
+    workshop: Workshop, application_id: uuid.UUID, *, actor: Actor, signer: OpenKey, seen_visit: int | None
+) -> Permit:
+    """Decide an application and issue its permit (or rejection letter), signed by the official.
+
+    `signer` was opened with the passphrase typed for this act. Raises what the workflow raises when the
+    case moved on (Conflict), WordingIncomplete, and the errors of `signing`, all before a number is
+    taken; a failure afterwards leaves an `issuing` permit for `finish_issuance`.
+    """
+    require_document_signer(signer.certificate, workshop.clock())
+    with transaction(workshop.engine) as session:
+        permit = reserve_permit(
+            session,
+            application_id,
+            actor=actor,
+            now=workshop.clock(),
+            seen_visit=seen_visit,
+            printing=workshop.printing,
+        )
+    return finish_issuance(workshop, permit.id, actor=actor, signer=signer)
+
+
+def reserve_permit(
+    session: Session,
+    application_id: uuid.UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    seen_visit: int | None,
+    printing: Printing,
+) -> Permit:
+    """Write the decision, take the number and freeze the document: the first transaction."""
+    application = session.get(Application, application_id)
+    if application is None:
+        raise NotFound
+    revision = get_revision(session, application.revision_id)
+    apply_action(
+        session,
+        application,
+        Action.SIGN,
+        actor=actor,
+        now=now,
+        permit_type=revision.permit_type,
+        seen_visit=seen_visit,
+    )
+    kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
+    permit = _new_permit(session, application, revision, kind, actor=actor, now=now)
+    signer = session.get_one(User, actor.id)
+    composed = compose_document(
+        session, application, revision.permit_type, signer=signer, printing=printing, permit=permit
+    )
+    if composed.empty_placeholders:
+        names = ", ".join(composed.empty_placeholders)
+        raise WordingIncomplete(
+            f"Dokumen belum lengkap: {names}. Kembalikan berkas kepada petugas penyusun konsep.",
+            f"The document has gaps: {names}. Send the case back to the officer who drafts it.",
+        )
+    permit.document = composed.document.to_json()
+    session.add(permit)
+    session.flush()
+    record_event(
+        session,
+        action="permit_reserved",
+        subject_type="application",
+        subject_id=application.id,
+        actor_id=actor.user_id,
+        actor_name=actor.full_name,
+        actor_role=actor.role_for_audit,
+        now=now,
+        data={"number": permit.number, "kind": permit.kind},
+    )
+    return permit
+
+
+def _new_permit(
+    session: Session,
+    application: Application,
+    revision: PermitTypeRevision,
+    kind: Kind,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> Permit:
+    """Take a number and a code, and lay out the row whose document is composed next."""
+    permit_type, city = revision.permit_type, active_city(session)
+    issued_on = city_date(now)
+    letter = kind == Kind.REJECTION_LETTER
+    series = LETTER_SERIES if letter else permit_type.code
+    sequence = next_sequence(session, series, issued_on.year)
+    pattern = city.rejection_letter.number_format if letter else permit_type.number_format
+    valid_from, valid_until = (
+        (issued_on, None) if letter else validity_period(permit_type, application.values, issued_on)
+    )
+    signer = session.get_one(User, actor.id)
+    return Permit(
+        application_id=application.id,
+        kind=kind,
+        slug=application.slug,
+        revision_id=revision.id,
+        series=series,
+        year=issued_on.year,
+        sequence=sequence,
+        number=format_number(pattern, sequence, series, issued_on),
+        code=new_public_code(),
+        status_since=now,
+        holder_id=application.applicant_id,
+        holder_name=holder_name(permit_type, application.values),
+        document={},
+        public_facts=[] if letter else public_facts(permit_type, application.values),
+        issued_on=issued_on,
+        valid_from=valid_from,
+        valid_until=valid_until,
+        signer_id=signer.id,
+        signer_name=signer.full_name,
+        signer_position=signer.position or city.official_title.id,
+        created_at=now,
+    )
+
+
+def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, signer: OpenKey) -> Permit:
+    """Render, sign, store and register a reserved permit, now or after a crash, under its number.
+
+    Raises NotYoursToFinish when it is finished or another official's, and the errors of `signing`.
+    """
+    with transaction(workshop.engine) as session:
+        permit = session.get(Permit, permit_id)
+        if permit is None or permit.status != Status.ISSUING or permit.signer_id != actor.id:
+            raise NotYoursToFinish
+        document = PermitDocument.from_json(permit.document)
+    signed = _sign_and_store(workshop, document, signer)
+    with transaction(workshop.engine) as session:
+        return register_document(session, permit_id, signed, actor=actor, now=workshop.clock())
+
+
+def _sign_and_store(workshop: Workshop, document: PermitDocument, signer: OpenKey) -> SignedDocument:
+    signed_at = workshop.clock()
+    pdf = sign_document(
+        render_document(document),
+        signer,
+        signed_at=signed_at,
+        timestamper=workshop.timestamper,
+        reason=f"{document.title} {document.number}",
+        location=document.place,
+    )
+    sha256 = put_document(workshop.storage, pdf)
+    level = "B-T" if workshop.timestamper else "B-B"
+    return SignedDocument(sha256, signature_fingerprints(pdf)[0], len(pdf), level, signed_at)
+
+
+def register_document(
+    session: Session, permit_id: uuid.UUID, signed: SignedDocument, *, actor: Actor, now: datetime
+) -> Permit:
+    """Register the stored document and make the permit active: the second transaction.
+
+    Of two that finish the same permit the first registers; the second is told (NotYoursToFinish) and
+    its bytes stay unregistered, so they are never genuine.
+    """
+    statement = select(Permit).where(Permit.id == permit_id).with_for_update()
+    permit = session.exec(statement.execution_options(populate_existing=True)).one()
+    if permit.status != Status.ISSUING:
+        raise NotYoursToFinish
+    set_status(session, permit, Status.ACTIVE, actor=actor, now=now)
+    version = DocumentVersion(
+        permit_id=permit.id,
+        version=1,
+        sha256=signed.sha256,
+        fingerprint=signed.fingerprint,
+        size=signed.size,
+        level=signed.level,
+        signed_at=signed.signed_at,
+        registered_at=now,
+    )
+    version.log_index = log_status(session, permit, version, now)
+    session.add(version)
+    _notify_holder(session, permit, now)
+    record_event(
+        session,
+        action="permit_issued",
+        subject_type="application",
+        subject_id=permit.application_id,
+        actor_id=actor.user_id,
+        actor_name=actor.full_name,
+        actor_role=actor.role_for_audit,
+        now=now,
+        data={"number": permit.number, "sha256": version.sha256, "log_index": version.log_index},
+    )
+    return permit
+
+
+def set_status(
+    session: Session,
+    permit: Permit,
+    status: Status,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason_code: str | None = None,
+    remark: str | None = None,
+) -> None:
+    """Give a permit its status from now on: the only place that assigns one."""
+    permit.status, permit.status_since = status, now
+    session.add(permit)
+    session.add(
+        StatusChange(
+            permit_id=permit.id,
+            status=status,
+            since=now,
+            reason_code=reason_code,
+            remark=remark,
+            actor_id=actor.user_id,
+            actor_name=actor.full_name,
+        )
+    )
+    session.flush()
+
+
+def log_status(session: Session, permit: Permit, version: DocumentVersion, now: datetime) -> int:
+    """Log a document version with its permit's status, and return the leaf's index.
+
+    The leaf carries no personal data: the public code stands there only as its hash.
+    """
+    leaf = {
+        "code_sha256": hashlib.sha256(permit.code.encode()).hexdigest(),
+        "status": permit.status,
+        "version": version.version,
+        "sha256": version.sha256,
+    }
+    return append_entry(session, leaf, now)
+
+
+def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:
+    holder = session.get_one(User, permit.holder_id)
+    title = PermitDocument.from_json(permit.document).title
+    mail = queue_mail(
+        session,
+        to=holder.email,
+        language=holder.language,
+        template="permit_issued" if permit.kind == Kind.PERMIT else "rejection_letter_issued",
+        context={
+            "full_name": holder.full_name,
+            "permit_title": title,
+            "number": permit.number,
+            "path": f"/permits/{permit.code}",
+        },
+        now=now,
+    )
+    jobs.enqueue(session, "send_mail", str(mail.id))
+
+
+def unfinished_issuances(session: Session, actor: Actor) -> list[Permit]:
+    """List what a crash left `issuing` for this official, oldest first."""
+    statement = (
+        select(Permit)
+        .where(Permit.status == Status.ISSUING, Permit.signer_id == actor.id)
+        .order_by(col(Permit.created_at))
+    )
+    return list(session.exec(statement))

@@ -1,0 +1,177 @@
+"""Reading the register: permits by code, by number, by document; what the public may see; status on a day."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from service.catalogue.models import get_revision
+from service.clock import CITY_TIMEZONE, city_date
+from service.permits.models import DocumentVersion, Kind, Permit, Status, StatusChange
+
+NOT_YET_VALID = "not_yet_valid"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPermit:
+    """What anyone may read of a permit: the register's public fields, in one language."""
+
+    number: str
+    kind: str
+    type: str
+    holder: str
+    """Masked unless the reader holds the whole document."""
+    issued_on: date
+    valid_from: date
+    valid_until: date | None
+    status: str
+    """A Status, or `not_yet_valid`."""
+    status_since: datetime
+    reason: str | None
+    signer: str
+    position: str
+    mandate: str
+    facts: tuple[tuple[str, str], ...]
+    url: str
+
+
+def find_by_code(session: Session, code: str) -> Permit | None:
+    """Find an issued permit by its public code; one still being issued is not there yet."""
+    statement = select(Permit).where(Permit.code == code, Permit.status != Status.ISSUING)
+    return session.exec(statement).first()
+
+
+def find_by_number(session: Session, number: str, issued_on: date) -> Permit | None:
+    """Find an issued permit by its number and, as the second fact, the day it was issued.
+
+    Spaces and case do not matter. Unknown and mismatched look the same.
+    """
+    wanted = "".join(number.split()).upper()
+    statement = select(Permit).where(
+        Permit.number == wanted, Permit.issued_on == issued_on, Permit.status != Status.ISSUING
+    )
+    return session.exec(statement).first()
+
+
+def find_by_document(session: Session, sha256: str) -> tuple[Permit, DocumentVersion] | None:
+    """Find the permit of which these bytes are a registered version."""
+    statement = (
+        select(Permit, DocumentVersion)
+        .join(DocumentVersion, col(DocumentVersion.permit_id) == col(Permit.id))
+        .where(DocumentVersion.sha256 == sha256)
+    )
+    return session.exec(statement).first()
+
+
+def find_derived(
+    session: Session, hashes: list[str], fingerprints: list[str], code: str | None
+) -> Permit | None:
+    """Find the permit from which altered bytes seem to derive, by the clues that were found in them."""
+    statement = (
+        select(Permit)
+        .join(DocumentVersion, col(DocumentVersion.permit_id) == col(Permit.id))
+        .where(col(DocumentVersion.sha256).in_(hashes) | col(DocumentVersion.fingerprint).in_(fingerprints))
+    )
+    found = session.exec(statement).first()
+    return found or (find_by_code(session, code) if code else None)
+
+
+def current_version(session: Session, permit: Permit) -> DocumentVersion:
+    """Return the newest registered version of a permit's document."""
+    statement = (
+        select(DocumentVersion)
+        .where(DocumentVersion.permit_id == permit.id)
+        .order_by(col(DocumentVersion.version).desc())
+    )
+    return session.exec(statement.limit(1)).one()
+
+
+def status_at(session: Session, permit: Permit, moment: datetime) -> tuple[str, datetime]:
+    """Return a permit's status at a moment and since when, from its history and its dates."""
+    if moment >= permit.status_since:
+        status, since = permit.status, permit.status_since
+    else:
+        change = session.exec(
+            select(StatusChange)
+            .where(StatusChange.permit_id == permit.id, StatusChange.since <= moment)
+            .order_by(col(StatusChange.since).desc())
+        ).first()
+        if change is None:
+            return NOT_YET_VALID, permit.created_at
+        status, since = change.status, change.since
+    if status != Status.ACTIVE:
+        return status, since
+    day = city_date(moment)
+    if day < permit.valid_from:
+        return NOT_YET_VALID, since
+    if permit.valid_until is not None and day > permit.valid_until:
+        return Status.EXPIRED.value, start_of_day(permit.valid_until + timedelta(days=1))
+    return status, since
+
+
+def start_of_day(day: date) -> datetime:
+    """Return midnight in the city."""
+    return datetime.combine(day, time(), CITY_TIMEZONE)
+
+
+def end_of_day(day: date) -> datetime:
+    """Return the last moment of a day in the city, at which "on that day" is judged."""
+    return start_of_day(day + timedelta(days=1)) - timedelta(microseconds=1)
+
+
+def public_permit(
+    session: Session, permit: Permit, *, moment: datetime, language: str, base_url: str, masked: bool
+) -> PublicPermit:
+    """Show the public part of a permit with its status at a moment."""
+    status, since = status_at(session, permit, moment)
+    permit_type = get_revision(session, permit.revision_id).permit_type
+    letter = permit.kind == Kind.REJECTION_LETTER
+    letters = "Rejection letter: " if language == "en" else "Surat penolakan: "
+    return PublicPermit(
+        number=permit.number,
+        kind=permit.kind,
+        type=(letters if letter else "") + permit_type.title.text(language),
+        holder=mask_name(permit.holder_name) if masked else permit.holder_name,
+        issued_on=permit.issued_on,
+        valid_from=permit.valid_from,
+        valid_until=permit.valid_until,
+        status=status,
+        status_since=since,
+        reason=_reason(session, permit, permit_type.revocation_reasons, language)
+        if status == permit.status
+        else None,
+        signer=permit.signer_name,
+        position=permit.signer_position,
+        mandate=permit.mandate,
+        facts=tuple(_facts(permit, language, masked)),
+        url=f"{base_url}/v/{permit.code}",
+    )
+
+
+def _facts(permit: Permit, language: str, masked: bool) -> list[tuple[str, str]]:
+    facts = []
+    for fact in permit.public_facts:
+        value = str(fact["value"][language])
+        if masked and value == permit.holder_name:
+            value = mask_name(value)
+        facts.append((str(fact["label"][language]), value))
+    return facts
+
+
+def _reason(session: Session, permit: Permit, reasons: Any, language: str) -> str | None:
+    if permit.status not in (Status.REVOKED, Status.SUSPENDED):
+        return None
+    change = session.exec(
+        select(StatusChange)
+        .where(StatusChange.permit_id == permit.id)
+        .order_by(col(StatusChange.since).desc())
+    ).first()
+    labels = {item.key: item.label for item in reasons}
+    label = labels.get(change.reason_code or "") if change else None
+    return label.text(language) if label else None
+
+
+def mask_name(name: str) -> str:
+    """Mask a name so that who knows it recognises it and nobody learns it: `Siti Aminah` → `S*** A*****`."""
+    return " ".join(word[0] + "*" * (len(word) - 1) if word[0].isalnum() else word for word in name.split())

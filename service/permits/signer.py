@@ -1,0 +1,57 @@
+"""Opening signers: the only door from the application to private keys.
+
+An official's passphrase is typed for one act. It is an argument here and nowhere else: never a
+setting, a row, a job, a log line or an exception's text.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from keys import store
+from keys.errors import KeyNotFound
+from keys.software import SoftwareKeyStore
+from keys.store import BareKey, OpenKey
+from keys.timestamp import local_timestamper
+from service.accounts.models import User
+from service.errors import ServiceError
+
+
+class NoSigningKey(ServiceError):
+    status = 409
+    code = "no_signing_key"
+    message_id = (
+        "Akun Anda belum memiliki kunci penanda tangan. Hubungi administrator untuk pendaftaran kunci."
+    )
+    message_en = "Your account has no signing key yet. Ask the administrator to enrol one."
+
+
+@dataclass(frozen=True, slots=True)
+class OperationsKeys:
+    """The service's own keys, opened once at start: the time-stamping authority and the log."""
+
+    timestamper: Callable[[bytes], bytes]
+    """From a SHA-256 digest to an RFC 3161 token."""
+    tsa: OpenKey
+    log: BareKey
+
+
+def open_signer(keys_folder: Path, official: User, passphrase: str) -> OpenKey:
+    """Open an official's key for one act.
+
+    Raises NoSigningKey when the account has none, and what the key store raises: WrongPassphrase,
+    KeyNotFound.
+    """
+    if not official.key_name:
+        raise NoSigningKey
+    return SoftwareKeyStore(keys_folder).open_key(official.key_name, passphrase)
+
+
+def open_operations_keys(keys_folder: Path, passphrase: str, now: Callable[[], datetime]) -> OperationsKeys:
+    """Open the service's own keys. Raises WrongPassphrase or KeyNotFound."""
+    keys = SoftwareKeyStore(keys_folder)
+    if store.TSA not in keys.names():
+        raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
+    tsa = keys.open_key(store.TSA, passphrase)
+    return OperationsKeys(local_timestamper(tsa, now), tsa, keys.open_bare_key(store.LOG, passphrase))

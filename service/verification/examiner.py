@@ -1,0 +1,110 @@
+"""The child that examines strangers' files. Run as a program by `sandbox`; imports no web and no SQL.
+
+It warms up once, then forks for every file: the fork has its own memory and time, no file to write and
+nothing to lose, so a hostile file costs its own fork only. Nothing here reaches a network.
+"""
+
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from signing.errors import UnreadableDocument
+from signing.provenance import find_clues
+from signing.validate import SignatureReport, ValidationReport, validate_document
+
+LENGTH = struct.Struct(">Q")
+
+
+def main(channel: socket.socket) -> None:
+    """Fork for every connection handed over the channel, until the parent closes it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+        if not message:
+            return
+        if os.fork() == 0:
+            channel.close()
+            status = 1
+            try:
+                examine_connection(socket.socket(fileno=descriptors[0]))
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(descriptors[0])
+
+
+def examine_connection(connection: socket.socket) -> None:
+    """Read one request (a JSON line of limits, then the file), examine it, write one JSON answer."""
+    with connection, connection.makefile("rwb") as stream:
+        request = json.loads(stream.readline(65536))
+        limit(seconds=request["seconds"], memory=request["memory"])
+        pdf = stream.read(LENGTH.unpack(stream.read(LENGTH.size))[0])
+        answer = examine(pdf, Path(request["anchors"]).read_bytes(), datetime.fromisoformat(request["at"]))
+        stream.write(json.dumps(answer).encode())
+
+
+def limit(*, seconds: float, memory: int) -> None:
+    """Bound this process: wall and CPU time in seconds, `memory` bytes beyond what it holds now, no files."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    cpu = int(seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + memory, held + memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def examine(pdf: bytes, anchors_pem: bytes, at: datetime) -> dict[str, Any]:
+    """Validate a file and gather the clues to its origin, as JSON values."""
+    clues = find_clues(pdf)
+    try:
+        report = validate_document(pdf, x509.load_pem_x509_certificates(anchors_pem), at=at)
+    except UnreadableDocument:
+        report = None
+    except MemoryError:
+        return {"error": "memory_limit"}
+    return {
+        "readable": report is not None,
+        "revisions": clues.revisions,
+        "fingerprints": clues.signatures,
+        "code": clues.code,
+        "report": _as_json(report) if report else None,
+    }
+
+
+def _as_json(report: ValidationReport) -> dict[str, Any]:
+    return {
+        "indication": report.indication,
+        "sub_indication": report.sub_indication,
+        "reasons": report.reasons,
+        "signatures": [_signature_as_json(signature) for signature in report.signatures],
+    }
+
+
+def _signature_as_json(signature: SignatureReport) -> dict[str, Any]:
+    return {
+        "indication": signature.indication,
+        "sub_indication": signature.sub_indication,
+        "reasons": signature.reasons,
+        "level": signature.level,
+        "signer": signature.signer,
+        "signed_at": signature.signed_at.isoformat() if signature.signed_at else None,
+        "timestamped_at": signature.timestamped_at.isoformat() if signature.timestamped_at else None,
+        "entire_file": signature.coverage_entire_file,
+        "modification_level": signature.modification_level,
+        "docmdp_ok": signature.docmdp_ok,
+    }
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=0))

@@ -1,0 +1,140 @@
+"""Examining a stranger's file in a process of its own, within a published budget.
+
+One warm examiner is kept; it forks for each file (see `examiner`). The parent only writes the file and
+reads one JSON answer, with a deadline. Whatever happens in there, the answer here is a value.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from service.verification.examiner import LENGTH
+
+SECONDS = 3.0
+"""The budget in wall time, published to verifiers."""
+MEMORY = 256 * 1024 * 1024
+"""The budget in bytes beyond the warm examiner's own."""
+GRACE = 0.5
+AT_ONCE = 4
+"""Files examined side by side; more wait, within their own budget."""
+MAX_ANSWER = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What the examiner found, or why it did not finish: `time_limit`, `memory_limit`, `busy`, `stopped`."""
+
+    findings: dict[str, Any] | None
+    stopped: str | None = None
+
+
+class Sandbox:
+    """The warm examiner and the door to it. Safe to use from many threads."""
+
+    def __init__(self, anchors: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> None:
+        self.anchors = anchors
+        self.seconds = seconds
+        self.memory = memory
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+
+    def examine(self, pdf: bytes, at: datetime) -> Examination:
+        """Examine a file as of the moment `at`. Never raises for anything the file does."""
+        if not self._places.acquire(timeout=self.seconds):
+            return Examination(None, "busy")
+        try:
+            return self._examine(pdf, at)
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        """Stop the examiner."""
+        with self._lock:
+            self._stop()
+
+    def _examine(self, pdf: bytes, at: datetime) -> Examination:
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                self._hand_over(theirs)
+            ours.settimeout(self.seconds + GRACE)
+            head = {
+                "seconds": self.seconds,
+                "memory": self.memory,
+                "anchors": str(self.anchors),
+                "at": at.isoformat(),
+            }
+            try:
+                ours.sendall(json.dumps(head).encode() + b"\n" + LENGTH.pack(len(pdf)) + pdf)
+                answer = _read_all(ours)
+            except TimeoutError:
+                return Examination(None, "time_limit")
+            except OSError:
+                return Examination(None, "stopped")
+        if not answer:
+            return Examination(None, "time_limit")
+        findings = json.loads(answer)
+        if "error" in findings:
+            return Examination(None, str(findings["error"]))
+        return Examination(findings)
+
+    def _hand_over(self, connection: socket.socket) -> None:
+        with self._lock:
+            for attempt in (1, 2):
+                if self._process is None or self._process.poll() is not None:
+                    self._start()
+                try:
+                    socket.send_fds(self._channel_now(), [b"x"], [connection.fileno()])
+                except OSError:
+                    self._stop()
+                    if attempt == 2:
+                        raise
+                else:
+                    return
+
+    def _channel_now(self) -> socket.socket:
+        if self._channel is None:
+            raise OSError("the examiner is not running")
+        return self._channel
+
+    def _start(self) -> None:
+        self._stop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "service.verification.examiner"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"},
+                cwd="/",
+            )
+        self._channel = ours
+
+    def _stop(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+        self._channel = self._process = None
+
+
+def _read_all(connection: socket.socket) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while size <= MAX_ANSWER:
+        part = connection.recv(65536)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        size += len(part)
+    return b""

@@ -1,0 +1,159 @@
+"""One plain answer about a document: genuine, altered, unknown or undecided (DESIGN §5).
+
+The register speaks, never the file: what is told of a permit comes from the register's public fields.
+`genuine` needs three things at once: bytes equal to a registered version, a signature that is
+TOTAL-PASSED over the whole unmodified file, and the version's leaf proven in the log.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlmodel import Session
+
+from service.clock import city_date
+from service.permits.models import DocumentVersion, Permit
+from service.permits.register import (
+    PublicPermit,
+    end_of_day,
+    find_by_code,
+    find_by_document,
+    find_by_number,
+    find_derived,
+    public_permit,
+)
+from service.transparency.log import prove_inclusion
+from service.verification.sandbox import Examination, Sandbox
+
+
+class Verdict(StrEnum):
+    GENUINE = "genuine"
+    ALTERED = "altered"
+    UNKNOWN = "unknown"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFacts:
+    """What was found about the document's signature; `signer` and `position` are the register's."""
+
+    indication: str
+    sub_indication: str | None
+    level: str | None
+    signer: str
+    position: str
+    mandate: str
+    signed_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The answer, with stable reason codes and what the reader may compare."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    checked_at: datetime
+    permit: PublicPermit | None = None
+    signature: SignatureFacts | None = None
+    log: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """In which language, and with which site's addresses, the answer is written."""
+
+    language: str
+    base_url: str
+
+
+def verify_file(
+    session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader
+) -> Verification:
+    """Verify an uploaded document. Reads only; whatever the file does, the answer is a value."""
+    examination = sandbox.examine(pdf, now)
+    registered = find_by_document(session, hashlib.sha256(pdf).hexdigest())
+    if registered is not None:
+        return _verify_registered(session, *registered, examination, now=now, reader=reader)
+    if examination.findings is None:
+        return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now)
+    findings = examination.findings
+    original = find_derived(session, findings["revisions"], findings["fingerprints"], findings["code"])
+    if original is not None:
+        shown = _show(session, original, now=now, reader=reader, masked=True)
+        return Verification(Verdict.ALTERED, ("differs_from_registered", *_reasons(findings)), now, shown)
+    if not findings["readable"]:
+        return Verification(Verdict.UNDECIDED, ("unreadable",), now)
+    return Verification(Verdict.UNKNOWN, ("not_issued_here",), now)
+
+
+def _verify_registered(
+    session: Session,
+    permit: Permit,
+    version: DocumentVersion,
+    examination: Examination,
+    *,
+    now: datetime,
+    reader: Reader,
+) -> Verification:
+    """Judge bytes that equal a registered version: the signature and the log must agree."""
+    shown = _show(session, permit, now=now, reader=reader, masked=False)
+    proof = prove_inclusion(session, version.log_index) if version.log_index is not None else None
+    log = {"index": version.log_index, "included": proof is not None}
+    if examination.findings is None:
+        return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now, shown, log=log)
+    report = examination.findings["report"]
+    signature = _signature(permit, report)
+    if proof is None:
+        return Verification(Verdict.UNDECIDED, ("not_in_log",), now, shown, signature, log)
+    if report is None or report["indication"] != "TOTAL-PASSED":
+        reasons = ("signature_not_passed", *_reasons(examination.findings))
+        return Verification(Verdict.UNDECIDED, reasons, now, shown, signature, log)
+    return Verification(
+        Verdict.GENUINE, ("registered", "signature_passed", "in_log"), now, shown, signature, log
+    )
+
+
+def _reasons(findings: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(findings["report"]["reasons"]) if findings["report"] else ("unreadable",)
+
+
+def _signature(permit: Permit, report: dict[str, Any] | None) -> SignatureFacts | None:
+    if not report or not report["signatures"]:
+        return None
+    first = report["signatures"][0]
+    return SignatureFacts(
+        indication=report["indication"],
+        sub_indication=report["sub_indication"],
+        level=first["level"],
+        signer=permit.signer_name,
+        position=permit.signer_position,
+        mandate=permit.mandate,
+        signed_at=first["timestamped_at"] or first["signed_at"],
+    )
+
+
+def look_up_code(
+    session: Session, code: str, *, now: datetime, reader: Reader, on: date | None = None
+) -> PublicPermit | None:
+    """Show the permit with this public code, with its status now or at the end of a day in the city."""
+    permit = find_by_code(session, code)
+    if permit is None:
+        return None
+    moment = now if on is None or on == city_date(now) else end_of_day(on)
+    return _show(session, permit, now=moment, reader=reader, masked=True)
+
+
+def look_up_number(
+    session: Session, number: str, issued_on: date, *, now: datetime, reader: Reader
+) -> PublicPermit | None:
+    """Show the permit with this number, for a reader who also knows its day of issue."""
+    permit = find_by_number(session, number, issued_on)
+    return None if permit is None else _show(session, permit, now=now, reader=reader, masked=True)
+
+
+def _show(session: Session, permit: Permit, *, now: datetime, reader: Reader, masked: bool) -> PublicPermit:
+    return public_permit(
+        session, permit, moment=now, language=reader.language, base_url=reader.base_url, masked=masked
+    )
