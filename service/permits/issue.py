@@ -15,7 +15,6 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from keys.store import OpenKey
 from service import jobs
 from service.accounts.access import Actor
 from service.accounts.models import User
@@ -32,12 +31,13 @@ from service.mail import queue_mail
 from service.permits.compose import Printing, compose_document
 from service.permits.models import DocumentVersion, Kind, Permit, Status, StatusChange
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
+from service.permits.signer import OpenKey, Timestamper
 from service.storage import Storage, put_document
 from service.transparency.log import append_entry
 from signing.document import PermitDocument
 from signing.provenance import signature_fingerprints
 from signing.render import render_document
-from signing.sign import Timestamper, require_document_signer, sign_document
+from signing.sign import require_document_signer, sign_document
 
 
 class WordingIncomplete(ServiceError):

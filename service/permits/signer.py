@@ -13,9 +13,11 @@ from keys import store
 from keys.errors import KeyNotFound
 from keys.software import SoftwareKeyStore
 from keys.store import BareKey, OpenKey
-from keys.timestamp import local_timestamper
+from keys.timestamp import Timestamper, local_timestamper
 from service.accounts.models import User
 from service.errors import ServiceError
+
+__all__ = ["NoSigningKey", "OpenKey", "OperationsKeys", "Timestamper", "open_operations_keys", "open_signer"]
 
 
 class NoSigningKey(ServiceError):
@@ -31,7 +33,7 @@ class NoSigningKey(ServiceError):
 class OperationsKeys:
     """The service's own keys, opened once at start: the time-stamping authority and the log."""
 
-    timestamper: Callable[[bytes], bytes]
+    timestamper: Timestamper
     """From a SHA-256 digest to an RFC 3161 token."""
     tsa: OpenKey
     log: BareKey
