@@ -87,11 +87,19 @@ class Policy:
     allows: Callable[[Actor], bool]
     scope: str | None = "read"
     needs_sign_in: bool = True
+    before_second_factor: bool = False
+    """Whether a session whose second step is still to come counts; to all other routes it is nobody's."""
 
 
 PUBLIC = Policy("public", lambda actor: True, scope=None, needs_sign_in=False)
+SIGNING_IN = Policy(
+    "public, on the way in", lambda actor: True, scope=None, needs_sign_in=False, before_second_factor=True
+)
 SECOND_FACTOR = Policy(
-    "signed in, before the second factor", lambda actor: actor.user_id is not None, scope=None
+    "signed in with a browser session, before the second factor too",
+    lambda actor: actor.user_id is not None,
+    scope=None,
+    before_second_factor=True,
 )
 SIGNED_IN = Policy("signed in", lambda actor: actor.user_id is not None)
 CITIZENS = Policy("citizens", lambda actor: actor.kind == Kind.CITIZEN, scope="apply")
@@ -133,7 +141,8 @@ class PolicyCheck:
 
     def __call__(self, request: Request) -> Actor:
         actor = identify(request, request.app.state.engine, now())
-        request.state.actor = actor
+        halfway = actor.needs_second_factor and not self.policy.before_second_factor
+        request.state.actor = VISITOR if halfway else actor
         if actor.scopes is None:
             check_csrf(request)
         return authorise(actor, self.policy)
@@ -148,8 +157,10 @@ def authorise(actor: Actor, policy: Policy) -> Actor:
     """Return the actor if the policy allows it, else raise SignInRequired or AccessDenied."""
     if policy.needs_sign_in and actor.user_id is None:
         raise SignInRequired
-    if actor.needs_second_factor and policy.needs_sign_in and policy is not SECOND_FACTOR:
-        raise SecondFactorRequired
+    if actor.needs_second_factor and not policy.before_second_factor:
+        if policy.needs_sign_in:
+            raise SecondFactorRequired
+        actor = VISITOR
     if actor.scopes is not None and policy.needs_sign_in and policy.scope not in actor.scopes:
         raise AccessDenied(
             "Token ini tidak memiliki cakupan yang diperlukan.", "This token lacks the scope it would need."
