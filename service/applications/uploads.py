@@ -9,7 +9,6 @@ import unicodedata
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from fastapi.responses import Response
@@ -152,13 +151,10 @@ def clean_filename(name: str, media_type: str) -> str:
     printable = "".join(
         character if unicodedata.category(character)[0] not in "CZ" else " " for character in name
     )
-    extension = EXTENSIONS[media_type]
-    stem, given = " ".join(printable.split()), PurePosixPath(printable.strip()).suffix
-    if given.lower() in {*EXTENSIONS.values(), ".jpeg"}:
-        extension = (
-            given.lower() if given.lower() == ".jpeg" == extension.replace("jpg", "jpeg") else extension
-        )
-        stem = stem[: -len(given)]
+    name, extension = " ".join(printable.split()), EXTENSIONS[media_type]
+    stem, _, given = name.rpartition(".")
+    if f".{given.lower()}" not in {*EXTENSIONS.values(), ".jpeg"}:
+        stem = name
     stem = stem.strip(". ")[: MAX_FILENAME - len(extension)]
     return f"{stem or 'berkas'}{extension}"
 
