@@ -14,7 +14,8 @@ from typing import Any
 from babel.dates import format_datetime
 from sqlmodel import Session, col, select
 
-from service.accounts.access import Actor
+from service import jobs
+from service.accounts.access import SERVICE, Actor
 from service.accounts.models import Kind, User
 from service.applications import deadlines, workflow
 from service.applications.calendar import holidays_around
@@ -24,6 +25,10 @@ from service.audit import record_event
 from service.catalogue.format import Bilingual, PermitType
 from service.clock import CITY_TIMEZONE, city_date
 from service.errors import AccessDenied, Conflict, NotFound
+from service.mail import queue_mail
+
+TECHNICAL_AGENCY = "technical_agency"
+"""The role whose officers each speak for one agency."""
 
 DEEDS = {
     Action.SUBMIT: Bilingual(id="mengajukan permohonan", en="submitted the application"),
@@ -45,6 +50,14 @@ DEEDS = {
     Action.SIGN: Bilingual(id="menandatangani keputusan", en="signed the decision"),
 }
 """What somebody did, in words that follow their name."""
+
+
+MAILS = {
+    Action.SUBMIT: "application_submitted",
+    Action.RESUBMIT: "application_submitted",
+    Action.RETURN_FOR_COMPLETION: "application_returned",
+}
+"""What the applicant is mailed. A decision's mail goes out with the signed document (`permits.issue`)."""
 
 
 class AlreadyActed(Conflict):
@@ -133,7 +146,7 @@ def apply_action(
     if action not in workflow.allowed_actions(before, permit_type.steps):
         raise workflow.ActionNotAllowed
     if action in workflow.APPLICANT_ACTIONS:
-        if actor.id != application.applicant_id:
+        if actor != SERVICE and actor.id != application.applicant_id:
             raise NotFound
     else:
         check_officer(session, application, actor=actor, permit_type=permit_type, visits=visits)
@@ -150,6 +163,8 @@ def apply_action(
         application.submitted_at = now
     session.add(application)
     session.flush()
+    if action in MAILS:
+        _notify_applicant(session, application, MAILS[action], permit_type, now)
     _record(session, application, action, before, actor, now, len(visits), data if open_visit is None else {})
     return application
 
@@ -179,6 +194,7 @@ def standing_of(application: Application, visits: Sequence[StepVisit]) -> Standi
         application.step,
         Outcome(application.outcome),
         proposals[-1] if rejecting else None,
+        paid=any(visit.action == Action.PAY for visit in visits),
     )
 
 
@@ -208,7 +224,7 @@ def check_officer(
 
 def speaks_for(session: Session, actor: Actor, role: str, permit_type: PermitType) -> bool:
     """Tell whether the actor's agency gives the opinion on this type; other roles speak for the office."""
-    if role != "technical_agency" or permit_type.agency is None:
+    if role != TECHNICAL_AGENCY or permit_type.agency is None:
         return True
     user = session.get(User, actor.id)
     return user is not None and (not user.agency or is_agency_of(user.agency, permit_type))
@@ -290,7 +306,7 @@ def _close(
 ) -> None:
     visit.left_at = now
     visit.action = action
-    visit.actor_id = actor.id
+    visit.actor_id = actor.user_id
     visit.actor_name = actor.full_name
     visit.note = note
     visit.data = data or {}
@@ -306,6 +322,26 @@ def _new_visit(application: Application, number: int, permit_type: PermitType, n
         entered_at=now,
         due_on=application.step_due_on,
     )
+
+
+def _notify_applicant(
+    session: Session, application: Application, template: str, permit_type: PermitType, now: datetime
+) -> None:
+    applicant = session.get_one(User, application.applicant_id)
+    mail = queue_mail(
+        session,
+        to=applicant.email,
+        language=applicant.language,
+        template=template,
+        context={
+            "full_name": applicant.full_name,
+            "receipt_number": application.receipt_number or "",
+            "permit_title": permit_type.title.text(applicant.language),
+            "path": f"/applications/{application.id}",
+        },
+        now=now,
+    )
+    jobs.enqueue(session, "send_mail", str(mail.id))
 
 
 def _record(
@@ -324,7 +360,7 @@ def _record(
         action=f"application.{action}",
         subject_type="application",
         subject_id=application.id,
-        actor_id=actor.id,
+        actor_id=actor.user_id,
         actor_name=actor.full_name,
         actor_role=actor.role_for_audit,
         now=now,

@@ -115,6 +115,8 @@ class Standing:
     outcome: Outcome = Outcome.APPROVE
     proposed_at: str | None = None
     """The step that proposed the rejection, to which a superior sends the proposal back."""
+    paid: bool = False
+    """A payment that was made is not asked for again when a case comes by a second time."""
 
 
 class ActionNotAllowed(Conflict):
@@ -154,7 +156,7 @@ def next_standing(standing: Standing, action: Action, steps: Sequence[Step]) -> 
         raise ActionNotAllowed
     match action:
         case Action.SUBMIT:
-            return replace(standing, state=State.UNDER_REVIEW, step=_first_on(steps, 0).key)
+            return replace(standing, state=State.UNDER_REVIEW, step=_first_on(steps, 0, standing).key)
         case Action.RESUBMIT:
             return replace(standing, state=State.UNDER_REVIEW)
         case Action.RETURN_FOR_COMPLETION:
@@ -170,7 +172,8 @@ def next_standing(standing: Standing, action: Action, steps: Sequence[Step]) -> 
             decided = State.APPROVED if standing.outcome == Outcome.APPROVE else State.REJECTED
             return replace(standing, state=decided, step=None)
         case _:
-            return replace(standing, step=_first_on(steps, _position(steps, standing.step) + 1).key)
+            now = replace(standing, paid=standing.paid or action == Action.PAY)
+            return replace(now, step=_first_on(steps, _position(steps, standing.step) + 1, now).key)
 
 
 def step_named(steps: Sequence[Step], key: str | None) -> Step:
@@ -191,7 +194,6 @@ def _sent_back(standing: Standing, steps: Sequence[Step]) -> Standing:
     if standing.outcome == Outcome.REJECT and standing.step == chain[0].key:
         proposer = standing.proposed_at or _last_proposer(steps)
         return replace(standing, step=proposer, outcome=Outcome.APPROVE, proposed_at=None)
-    # A payment that was made is not asked for again, so the applicant's steps are passed over.
     for step in reversed(steps[: _position(steps, standing.step)]):
         if not step.automatic and step.role != APPLICANT_ROLE:
             return replace(standing, step=step.key)
@@ -205,9 +207,9 @@ def _last_proposer(steps: Sequence[Step]) -> str:
     return proposers[-1]
 
 
-def _first_on(steps: Sequence[Step], position: int) -> Step:
+def _first_on(steps: Sequence[Step], position: int, standing: Standing) -> Step:
     for step in steps[position:]:
-        if not step.automatic:
+        if not step.automatic and not (standing.paid and Action.PAY in step.actions):
             return step
     raise ValueError("a workflow must end with a step that signs")
 
