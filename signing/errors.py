@@ -43,3 +43,20 @@ class UnreadableDocument(SigningError):
     """The bytes cannot be read as a PDF document, or only with leniency that a signature must not need."""
 
     code = "unreadable_document"
+
+
+class IncompleteDocument(SigningError):
+    """The document lacks a number, code, address or date that only a preview may lack."""
+
+    code = "incomplete_document"
+
+
+class UnprintableText(SigningError):
+    """A character of the text has no glyph in the fonts of the page; it must not vanish silently."""
+
+    code = "unprintable_text"
+
+    def __init__(self, characters: str) -> None:
+        named = ", ".join(f"U+{ord(each):04X}" for each in characters)
+        super().__init__(f"The page cannot show these characters of the text: {named}.")
+        self.characters = characters

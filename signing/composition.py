@@ -1,0 +1,282 @@
+"""Composes an official permit: which words stand where, and what each is in the structure tree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import segno
+from babel.dates import format_date
+
+from signing.document import Facts, Heading, NumberedList, Paragraph, PermitDocument
+from signing.fonts import BOLD, REGULAR, text_width
+from signing.layout import (
+    BODY,
+    BOTTOM,
+    LEFT,
+    MM,
+    SMALL,
+    SMALL_STRONG,
+    STRONG,
+    WIDTH,
+    Graphic,
+    Piece,
+    Row,
+    SignatureField,
+    Style,
+    Text,
+    break_lines,
+    centred_rows,
+    paragraph_rows,
+)
+from signing.tagging import DECIMAL_LIST, ROW_HEADER, Element
+
+PREVIEW = "PRATINJAU"
+SAMPLE = "CONTOH"
+SAMPLE_HEADING = "CONTOH – TIDAK SAH"
+MICROTEXT_SIZE = 2.0
+
+_GOVERNMENT = Style(BOLD, 12.5, 16)
+_OFFICE = Style(BOLD, 14, 17.5)
+_ADDRESS = Style(REGULAR, 8.5, 11.5)
+_TITLE = Style(BOLD, 14, 18.5)
+_GAP = 8.0
+_INDENT = 20.0
+
+_QR_SIDE = 29 * MM
+_QR_MODULE = 0.42 * MM
+_SIGNATURE_X = LEFT + 0.45 * WIDTH
+
+FOOTER_TOP = BOTTOM - 14
+_FOOTER = Style(REGULAR, 7.5, 9.5)
+_FOOTER_STRONG = Style(BOLD, 8.5, 11)
+
+
+def compose(document: PermitDocument, root: Element, *, preview: bool) -> list[Row]:
+    """The rows of ``document``, whose text is printable, and its structure below ``root``."""
+    rows = _letterhead(document, root)
+    rows += centred_rows(root.add("H1"), document.title.upper(), _TITLE, before=16)
+    number = document.number or PREVIEW
+    rows += centred_rows(root.add("P"), f"NOMOR : {number}", replace(BODY, leading=17))
+    rows[-1] = replace(rows[-1], keep=False)
+    body: list[Row] = []
+    if document.legal_basis:
+        body += _legal_basis(document.legal_basis, root)
+    for block in document.body:
+        body += _block(block, root)
+    if document.validity:
+        body += paragraph_rows(root.add("P"), document.validity, STRONG, before=_GAP)
+    # The signature never stands alone on a page: the last two lines of the text go with it.
+    body[-2:] = [replace(row, keep=True) for row in body[-2:]]
+    if body:
+        body[0] = replace(body[0], before=18)
+    return [*rows, *body, _closing(document, root, preview=preview)]
+
+
+def _letterhead(document: PermitDocument, root: Element) -> list[Row]:
+    head = document.letterhead
+    element = root.add("P")
+    rows = [
+        *centred_rows(element, head.line1.upper(), _GOVERNMENT),
+        *centred_rows(element, head.line2.upper(), _OFFICE),
+        *centred_rows(element, head.address, _ADDRESS, before=2),
+        *centred_rows(element, head.contact, _ADDRESS),
+    ]
+    rules = f"0 g 0 -0.8 {WIDTH:.2f} 0.8 re 0 -4.4 {WIDTH:.2f} 2.2 re f"
+    microtext = f"q 0 -7.6 {WIDTH:.2f} 2.4 re W n 1 0 0 1 0 -7.2 cm /MicrotextLine Do Q"
+    pieces = (Graphic(None, LEFT, 5, WIDTH, 8, f"{rules} {microtext}"),)
+    return [*rows, Row(13, pieces, keep=True)]
+
+
+def microtext(document: PermitDocument) -> str:
+    """The words of the microtext line, which no copy at a lower resolution keeps."""
+    words = (document.letterhead.line1.upper(), document.number or PREVIEW, document.code or PREVIEW)
+    return " · ".join(words) + " · "
+
+
+def _legal_basis(sources: tuple[str, ...], root: Element) -> list[Row]:
+    style = BODY
+    label = root.add("P")
+    x = LEFT + text_width("Dasar", style.font, style.size) + 12
+    start = Row(
+        0,
+        (Text(label, LEFT, style.size, "Dasar", style), Text(label, x, style.size, ":", style)),
+        _GAP,
+        keep=True,
+    )
+    return [start, *_numbered(sources, root, x=x + 10, before=0)]
+
+
+def _block(block: Paragraph | Heading | Facts | NumberedList, root: Element) -> list[Row]:
+    match block:
+        case Paragraph(text):
+            return paragraph_rows(root.add("P"), text, BODY, before=_GAP)
+        case Heading(text):
+            rows = paragraph_rows(root.add("H2"), text, STRONG, before=_GAP + 2)
+            return [replace(row, keep=True) for row in rows]
+        case Facts(facts):
+            return _facts(facts, root)
+        case NumberedList(items):
+            return _numbered(items, root, x=LEFT, before=_GAP)
+
+
+def _facts(facts: tuple[tuple[str, str], ...], root: Element) -> list[Row]:
+    """A table of two columns: the labels end in colons that stand under each other."""
+    style = BODY
+    table = root.add("Table")
+    widest = max((text_width(label, style.font, style.size) for label, _ in facts), default=0)
+    label_width = min(widest, 0.36 * WIDTH)
+    colon_x = LEFT + label_width + 8
+    value_x = colon_x + 10
+    rows = []
+    for index, (label, value) in enumerate(facts):
+        row = table.add("TR")
+        header = row.add("TH", attributes=ROW_HEADER)
+        cell = row.add("TD")
+        labels = break_lines(label, style, label_width + 0.1)
+        values = break_lines(value, style, LEFT + WIDTH - value_x)
+        for line in range(max(len(labels), len(values))):
+            pieces: list[Piece] = []
+            if line == 0:
+                pieces += [
+                    Text(header, LEFT, style.size + part * style.leading, text, style)
+                    for part, text in enumerate(labels)
+                ]
+                pieces.append(Text(header, colon_x, style.size, ":", style))
+            if line < len(values):
+                pieces.append(Text(cell, value_x, style.size, values[line], style))
+            last = line + 1 == max(len(labels), len(values))
+            before = (_GAP if index == 0 else 2.0) if line == 0 else 0.0
+            rows.append(Row(style.leading, tuple(pieces), before, keep=not last and line < len(labels)))
+    return rows
+
+
+def _numbered(items: tuple[str, ...], root: Element, *, x: float, before: float) -> list[Row]:
+    style = BODY
+    listing = root.add("L", attributes=DECIMAL_LIST)
+    rows = []
+    for number, item in enumerate(items, start=1):
+        entry = listing.add("LI")
+        label = Text(entry.add("Lbl"), x, style.size, f"{number}.", style)
+        text_x = x + _INDENT
+        first, *others = paragraph_rows(
+            entry.add("LBody"), item, style, x=text_x, width=LEFT + WIDTH - text_x, before=before
+        )
+        rows += [replace(first, pieces=(label, *first.pieces)), *others]
+        before = 2.0
+    return rows
+
+
+def _closing(document: PermitDocument, root: Element, *, preview: bool) -> Row:
+    """Place and date, signature and QR code: one row, so that a page never parts them."""
+    signature, signature_height = _signature(document, root, preview=preview)
+    check, check_height = _check(document, root, preview=preview)
+    return Row(max(signature_height, check_height), (*signature, *check), before=22)
+
+
+def _signature(document: PermitDocument, root: Element, *, preview: bool) -> tuple[list[Piece], float]:
+    signature = document.signature
+    style = BODY
+    width = LEFT + WIDTH - _SIGNATURE_X
+    pieces: list[Piece] = []
+    drop = 0.0
+
+    def add(text: str, style: Style, space: float = 0.0) -> None:
+        nonlocal drop
+        drop += space
+        element = root.add("P")
+        for line in break_lines(text, style, width):
+            pieces.append(Text(element, _SIGNATURE_X, drop + style.size, line, style))
+            drop += style.leading
+
+    add(_place_and_date(document), style)
+    top = drop + 4
+    add(signature.capacity + ",", style, 4)
+    add(signature.note, SMALL, 14)
+    add(signature.name, STRONG, 2)
+    if signature.rank:
+        add(signature.rank, style)
+    if signature.nip:
+        add(f"NIP {signature.nip}", style)
+    if not preview:
+        form = root.add("Form", alt="Tanda tangan elektronik")
+        pieces.append(SignatureField(form, _SIGNATURE_X, top, width, drop - top))
+    return pieces, drop
+
+
+def _place_and_date(document: PermitDocument) -> str:
+    issued_on = _long_date(document.issued_on) if document.issued_on else f"({PREVIEW})"
+    if document.kind == "rejection_letter":
+        return f"{document.place}, {issued_on}"
+    return f"Ditetapkan di {document.place}\npada tanggal {issued_on}"
+
+
+def _long_date(day: date) -> str:
+    return str(format_date(day, "d MMMM y", locale="id"))
+
+
+def _check(document: PermitDocument, root: Element, *, preview: bool) -> tuple[list[Piece], float]:
+    """The QR code and, for those who cannot scan it, the code and the address in words."""
+    if preview or document.verify_url is None:
+        code = _preview_box(root)
+    else:
+        code = _qr(document.verify_url, root)
+    width = _SIGNATURE_X - LEFT - 14
+    drop = code.height + 6
+    pieces: list[Piece] = [code]
+    for text, style in ((f"Kode: {document.code or PREVIEW}", SMALL_STRONG), (document.verify_text, SMALL)):
+        element = root.add("P")
+        for line in break_lines(text, style, width):
+            pieces.append(Text(element, LEFT, drop + style.size, line, style))
+            drop += style.leading
+    return pieces, drop
+
+
+def _qr(content: str, root: Element) -> Graphic:
+    """A QR code of level M with its quiet zone of four modules, on white (ISO/IEC 18004 §6.3.8)."""
+    matrix = segno.make_qr(content, error="m", boost_error=False).matrix
+    side = max(_QR_SIDE, len(matrix) * _QR_MODULE)
+    module = side / len(matrix)
+    quiet = 4 * module
+    whole = side + 2 * quiet
+    operators = [f"1 g 0 {-whole:.2f} {whole:.2f} {whole:.2f} re f 0 g"]
+    operators.append(f"q {module:.5f} 0 0 {-module:.5f} {quiet:.3f} {-quiet:.3f} cm")
+    for y, row in enumerate(matrix):
+        x = 0
+        while x < len(row):
+            start = x
+            while x < len(row) and row[x]:
+                x += 1
+            if x > start:
+                operators.append(f"{start} {y} {x - start} 1 re")
+            x += 1
+    operators.append("f Q")
+    element = root.add("Figure", alt=f"Kode QR untuk memeriksa keaslian dokumen ini: {content}")
+    return Graphic(element, LEFT - quiet, 0, whole, whole, "\n".join(operators))
+
+
+def _preview_box(root: Element) -> Graphic:
+    side = _QR_SIDE
+    operators = f"0.4 G 0.8 w [3 3] 0 d 0.4 {-side + 0.4:.2f} {side - 0.8:.2f} {side - 0.8:.2f} re S"
+    element = root.add("Figure", alt="Tempat kode QR, yang dicetak saat dokumen ditandatangani")
+    return Graphic(element, LEFT, 0, side, side, operators)
+
+
+def footer(document: PermitDocument, page: int, pages: int, root: Element) -> Row:
+    """What stands at the foot of each page; on the last one it is read aloud too, elsewhere an artifact."""
+    count = f"Halaman {page} dari {pages}"
+    count_x = LEFT + WIDTH - text_width(count, _FOOTER.font, _FOOTER.size)
+    rule = Graphic(None, LEFT, 0, WIDTH, 1, f"0.45 g 0 0 {WIDTH:.2f} 0.4 re f")
+    drop = 4.0
+    pieces: list[Piece] = [rule, Text(None, count_x, drop + _FOOTER.size, count, _FOOTER)]
+    sentences = [(document.footer_legal, _FOOTER)]
+    if document.is_sample:
+        sentences.insert(0, (SAMPLE_HEADING, _FOOTER_STRONG))
+    if page > 1:
+        sentences.insert(0, (f"{document.title} Nomor {document.number or PREVIEW}", _FOOTER))
+    for sentence, style in sentences:
+        element = root.add("P") if page == pages else None
+        for line in break_lines(sentence, style, count_x - LEFT - 16):
+            pieces.append(Text(element, LEFT, drop + style.size, line, style))
+            drop += style.leading
+    return Row(drop, tuple(pieces))

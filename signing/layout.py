@@ -1,0 +1,197 @@
+"""Lays a permit document out on A4: blocks become rows of text, rows become pages.
+
+Lengths are points. A row is a strip of the page that is never broken; ``drop`` is a distance downwards from
+the top of its row. Nothing here draws: the result is a value that ``signing.render`` paints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from signing.fonts import BOLD, REGULAR, text_width
+from signing.tagging import Element
+
+PAGE_WIDTH, PAGE_HEIGHT = 595.28, 841.89
+MM = 72 / 25.4
+LEFT, RIGHT, TOP, BOTTOM = 30 * MM, 25 * MM, 25 * MM, 25 * MM
+WIDTH = PAGE_WIDTH - LEFT - RIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A font, its size, and the distance of two baselines."""
+
+    font: str
+    size: float
+    leading: float
+
+
+BODY = Style(REGULAR, 11, 15.4)
+STRONG = replace(BODY, font=BOLD)
+SMALL = Style(REGULAR, 8.5, 11)
+SMALL_STRONG = replace(SMALL, font=BOLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One line of text; ``element`` is None for an artifact. ``word_space`` widens each of its spaces."""
+
+    element: Element | None
+    x: float
+    drop: float
+    string: str
+    style: Style
+    word_space: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Graphic:
+    """Path operators that draw downwards from (x, drop): the origin is the top left corner, y is negative."""
+
+    element: Element | None
+    x: float
+    drop: float
+    width: float
+    height: float
+    operators: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureField:
+    """The rectangle that opens the signature's details when it is clicked."""
+
+    element: Element
+    x: float
+    drop: float
+    width: float
+    height: float
+
+
+Piece = Text | Graphic | SignatureField
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``before`` is the space above, left out at the top of a page; ``keep`` ties it to the next row."""
+
+    height: float
+    pieces: tuple[Piece, ...]
+    before: float = 0.0
+    keep: bool = False
+
+
+def break_lines(text: str, style: Style, width: float) -> list[str]:
+    """``text`` in lines no wider than ``width``, broken at line feeds, at spaces and inside longer words."""
+    return [line for hard_line in text.split("\n") for line in _wrap(hard_line, style, width)]
+
+
+def _wrap(text: str, style: Style, width: float) -> list[str]:
+    lines = [""]
+    used = 0.0
+    space = text_width(" ", style.font, style.size)
+    for word in text.split(" "):
+        for part in _parts(word, style, width):
+            advance = text_width(part, style.font, style.size)
+            if not lines[-1]:
+                lines[-1], used = part, advance
+            elif used + space + advance <= width:
+                lines[-1] += " " + part
+                used += space + advance
+            else:
+                lines.append(part)
+                used = advance
+    return lines
+
+
+def _parts(word: str, style: Style, width: float) -> Iterator[str]:
+    """The word whole, or cut where it grows wider than a line."""
+    start, used = 0, 0.0
+    for index, character in enumerate(word):
+        advance = text_width(character, style.font, style.size)
+        if index > start and used + advance > width:
+            yield word[start:index]
+            start, used = index, 0.0
+        used += advance
+    yield word[start:]
+
+
+def balanced_lines(text: str, style: Style, width: float) -> list[str]:
+    """As few lines as ``break_lines`` needs, but of lengths as even as can be; for centred headings."""
+    lines = break_lines(text, style, width)
+    narrow, wide = width / (len(lines) + 1), width
+    while wide - narrow > 2:
+        middle = (narrow + wide) / 2
+        if len(break_lines(text, style, middle)) > len(lines):
+            narrow = middle
+        else:
+            wide = middle
+    return break_lines(text, style, wide)
+
+
+def centred_rows(element: Element, text: str, style: Style, *, before: float = 0.0) -> list[Row]:
+    """Centred lines of balanced length, tied to each other and to what follows."""
+    rows = []
+    for line in balanced_lines(text, style, WIDTH):
+        x = LEFT + (WIDTH - text_width(line, style.font, style.size)) / 2
+        rows.append(Row(style.leading, (Text(element, x, style.size, line, style),), before, keep=True))
+        before = 0.0
+    return rows
+
+
+def paragraph_rows(
+    element: Element, text: str, style: Style, *, x: float = LEFT, width: float = WIDTH, before: float = 0.0
+) -> list[Row]:
+    """A justified paragraph; its first two and last two lines stay together."""
+    lines: list[tuple[str, float]] = []
+    for hard_line in text.split("\n"):
+        *full, last = _wrap(hard_line, style, width)
+        lines += [(line, _word_space(line, style, width)) for line in full] + [(last, 0.0)]
+    rows = []
+    for index, (line, space) in enumerate(lines):
+        keep = index + 1 < len(lines) and index in {0, len(lines) - 2}
+        rows.append(Row(style.leading, (Text(element, x, style.size, line, style, space),), before, keep))
+        before = 0.0
+    return rows
+
+
+def _word_space(line: str, style: Style, width: float) -> float:
+    """What each space must gain to fill ``width``, or nothing when that would tear holes into the line."""
+    spaces = line.count(" ")
+    if not spaces:
+        return 0.0
+    gain = (width - text_width(line, style.font, style.size)) / spaces
+    return gain if gain <= 0.45 * style.size else 0.0
+
+
+def paginate(rows: list[Row]) -> list[list[tuple[float, Row]]]:
+    """The rows of each page with the height of their tops above the page's lower edge.
+
+    Rows tied together move to the next page as one, unless they are longer than a page themselves.
+    """
+    pages: list[list[tuple[float, Row]]] = [[]]
+    y = PAGE_HEIGHT - TOP
+    for group in _groups(rows):
+        needed = sum(row.before + row.height for row in group)
+        if pages[-1] and y - needed < BOTTOM and needed <= PAGE_HEIGHT - TOP - BOTTOM:
+            pages.append([])
+            y = PAGE_HEIGHT - TOP
+        for row in group:
+            if pages[-1] and y - row.before - row.height < BOTTOM:
+                pages.append([])
+                y = PAGE_HEIGHT - TOP
+            y -= row.before if pages[-1] else 0.0
+            pages[-1].append((y, row))
+            y -= row.height
+    return pages
+
+
+def _groups(rows: list[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    for row in rows:
+        group.append(row)
+        if not row.keep:
+            yield group
+            group = []
+    if group:
+        yield group
