@@ -1,7 +1,8 @@
 """Notifications by mail: queued as rows with the change they tell of, written and sent afterwards.
 
 A row holds references and public words, never a secret: a one-time link is signed only when the mail
-is written. A template is `templates/mail/<name>.<language>.txt`; its first line is the subject.
+is written. A template is `templates/mail/<name>.<language>.txt`; it fills the blocks `subject` and
+`body` of `base`, which greets by name when the context has a `full_name`, and signs off.
 Sending is a job that the application registers over `deliver`; whoever queues a mail enqueues the
 job in the same transaction.
 """
@@ -100,27 +101,33 @@ def compose(message: MailMessage, settings: Settings, link: Link) -> EmailMessag
     In a template `{{ link(purpose, reference) }}` is a one-time link's address, `{{ url(path) }}` a
     page's, and `{{ day | date_long }}` a date given as YYYY-MM-DD.
     """
-    environment = _environment(message.language)
-    text = environment.get_template(f"{message.template}.{message.language}.txt").render(
-        _on_one_line(message.context),
-        link=link,
-        url=lambda path: settings.base_url + path,
-        city_name=settings.city_name,
-        help_contact=settings.help_contact,
-        base_url=settings.base_url,
-    )
-    subject, _, body = text.strip().partition("\n")
+    subject, body = _write(message, settings, link)
     sender_name, sender_address = parseaddr(settings.mail_from)
     email = EmailMessage(policy=SMTP)
     email["From"] = Address(sender_name, addr_spec=sender_address)
     email["To"] = Address(addr_spec=message.to_address)
-    email["Subject"] = subject.strip()
+    email["Subject"] = subject
     email["Date"] = message.created_at
     email["Message-ID"] = f"<{message.id.hex}@{sender_address.rpartition('@')[2]}>"
     email["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no out-of-office answers, please.
     email["Content-Language"] = message.language
-    email.set_content(re.sub(r"\n{3,}", "\n\n", body.strip()) + "\n")
+    email.set_content(body)
     return email
+
+
+def _write(message: MailMessage, settings: Settings, link: Link) -> tuple[str, str]:
+    """Return the subject, which is the text's first line, and the body."""
+    environment = _environment(message.language)
+    words = _on_one_line(message.context) | {
+        "link": link,
+        "url": lambda path: settings.base_url + path,
+        "base_url": settings.base_url,
+        "city_name": settings.city_name,
+        "help_contact": settings.help_contact,
+    }
+    text = environment.get_template(f"{message.template}.{message.language}.txt").render(words)
+    subject, _, body = text.strip().partition("\n")
+    return subject.strip(), re.sub(r"\n{3,}", "\n\n", body.strip()) + "\n"
 
 
 @cache
