@@ -8,15 +8,15 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlmodel import Session, col, func, select
 
 from service.accounts.access import Actor
 from service.accounts.models import Kind, User
 from service.applications import workflow
-from service.applications.asked import documents_of, sections_of
 from service.applications.models import Application, Correction, StepVisit, Submission, Upload
+from service.applications.remarks import Remark, asked_problems, note_problems, report_problems
 from service.applications.transitions import (
     TakenByAnother,
     apply_action,
@@ -31,10 +31,8 @@ from service.applications.workflow import Action, State
 from service.audit import record_event
 from service.catalogue.format import PermitType, Step
 from service.catalogue.models import get_revision
-from service.errors import FieldProblem, InvalidInput, NotFound, ServiceError
+from service.errors import InvalidInput, NotFound, ServiceError
 
-MAX_NOTE = 4000
-MAX_REMARK = 1000
 NEEDS_NOTE = frozenset({Action.PROPOSE_REJECTION, Action.RECOMMEND_REJECTION, Action.RETURN_TO_PREVIOUS})
 SIMPLE_ACTIONS = NEEDS_NOTE | {Action.FORWARD, Action.RECOMMEND, Action.INITIAL}
 """Actions that need nothing but, for some, a note."""
@@ -70,15 +68,6 @@ class Case:
     def is_mine(self) -> bool:
         """Whether this officer's role and four eyes allow acting at the step."""
         return self.open_visit is not None and self.refusal is None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A field or document to be mended, with the remark that the applicant reads."""
-
-    kind: Literal["field", "document"]
-    key: str
-    remark: str
 
 
 def find_case(session: Session, application_id: uuid.UUID, *, actor: Actor) -> Case:
@@ -196,7 +185,7 @@ def act_on_case(
     """
     if action not in SIMPLE_ACTIONS:
         raise workflow.ActionNotAllowed
-    problems = _note_problems(note, required=action in NEEDS_NOTE)
+    problems = note_problems(note, required=action in NEEDS_NOTE)
     if problems:
         raise InvalidInput(problems=problems)
     return _apply(session, application_id, action, actor=actor, now=now, seen_visit=seen_visit, note=note)
@@ -205,7 +194,7 @@ def act_on_case(
 def return_case(
     session: Session,
     application_id: uuid.UUID,
-    asked: Sequence[Asked],
+    asked: Sequence[Remark],
     *,
     actor: Actor,
     now: datetime,
@@ -218,7 +207,7 @@ def return_case(
     and what `apply_action` raises.
     """
     case = find_case(session, application_id, actor=actor)
-    problems = _asked_problems(case, asked) + _note_problems(note, required=False)
+    problems = asked_problems(case.permit_type, case.application, asked) + note_problems(note, required=False)
     if problems:
         raise InvalidInput(problems=problems)
     _write_corrections(session, application_id, asked, actor, now)
@@ -241,8 +230,8 @@ def submit_report(
     A type without items needs the note instead. Raises InvalidInput, and what `apply_action` raises.
     """
     case = find_case(session, application_id, actor=actor)
-    problems = _report_problems(case.permit_type, findings)
-    problems += _note_problems(note, required=not case.permit_type.report_items)
+    problems = report_problems(case.permit_type, findings)
+    problems += note_problems(note, required=not case.permit_type.report_items)
     if problems:
         raise InvalidInput(problems=problems)
     return _apply(
@@ -317,7 +306,7 @@ def corrections_of(session: Session, application_id: uuid.UUID) -> list[Correcti
 
 
 def _write_corrections(
-    session: Session, application_id: uuid.UUID, asked: Sequence[Asked], actor: Actor, now: datetime
+    session: Session, application_id: uuid.UUID, asked: Sequence[Remark], actor: Actor, now: datetime
 ) -> None:
     rounds = select(func.max(Submission.round)).where(Submission.application_id == application_id)
     this_round = session.exec(rounds).one() or 1
@@ -333,124 +322,3 @@ def _write_corrections(
                 asked_at=now,
             )
         )
-
-
-# What is refused ------------------------------------------------------------------------------
-
-
-def _note_problems(note: str, *, required: bool) -> list[FieldProblem]:
-    if required and not note.strip():
-        return [
-            FieldProblem(
-                "note",
-                "required",
-                "Tulis alasan atau catatannya; petugas berikutnya perlu mengetahuinya.",
-                "Write the reason or note; the next officer needs to know it.",
-            )
-        ]
-    if len(note) > MAX_NOTE:
-        return [
-            FieldProblem(
-                "note",
-                "too_long",
-                f"Catatan paling banyak {MAX_NOTE} karakter; sekarang {len(note)}.",
-                f"The note may have {MAX_NOTE} characters; it has {len(note)}.",
-            )
-        ]
-    return []
-
-
-def _asked_problems(case: Case, asked: Sequence[Asked]) -> list[FieldProblem]:
-    if not asked:
-        return [
-            FieldProblem(
-                "asked",
-                "nothing_asked",
-                "Tandai sedikitnya satu isian atau dokumen yang harus diperbaiki pemohon.",
-                "Mark at least one answer or document that the applicant must mend.",
-            )
-        ]
-    known, problems = askable(case), []
-    seen: set[tuple[str, str]] = set()
-    for position, item in enumerate(asked):
-        place = f"/asked/{position}"
-        if (item.kind, item.key) not in known:
-            problems.append(
-                FieldProblem(
-                    "asked",
-                    "unknown_key",
-                    "Isian atau dokumen ini tidak diminta pada permohonan tersebut.",
-                    "This answer or document is not asked for in that application.",
-                    f"{place}/key",
-                )
-            )
-        elif (item.kind, item.key) in seen:
-            problems.append(
-                FieldProblem(
-                    f"remark-{item.kind}-{item.key}",
-                    "repeated",
-                    "Isian atau dokumen ini disebut dua kali; satukan catatannya.",
-                    "This answer or document is named twice; put the remarks together.",
-                    f"{place}/key",
-                )
-            )
-        else:
-            problems += _remark_problems(item, known[item.kind, item.key], f"{place}/remark")
-        seen.add((item.kind, item.key))
-    return problems
-
-
-def _remark_problems(item: Asked, labels: tuple[str, str], pointer: str) -> list[FieldProblem]:
-    field = f"remark-{item.kind}-{item.key}"
-    if not item.remark.strip():
-        sentences = (
-            f"{labels[0]}: tulis apa yang harus diperbaiki.",
-            f"{labels[1]}: write what has to be mended.",
-        )
-        return [FieldProblem(field, "required", *sentences, pointer)]
-    if len(item.remark) > MAX_REMARK:
-        sentences = (
-            f"{labels[0]}: catatan paling banyak {MAX_REMARK} karakter.",
-            f"{labels[1]}: the remark may have {MAX_REMARK} characters.",
-        )
-        return [FieldProblem(field, "too_long", *sentences, pointer)]
-    return []
-
-
-def askable(case: Case) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return what may be asked to be mended: `{(kind, key): (label in Indonesian, in English)}`."""
-    labels = {}
-    for section in sections_of(case.permit_type, case.application):
-        for field in section.fields:
-            labels["field", field.key] = (field.label.id, field.label.en)
-    for document in documents_of(case.permit_type, case.application):
-        labels["document", document.key] = (document.label.id, document.label.en)
-    return labels
-
-
-def _report_problems(permit_type: PermitType, findings: Mapping[str, str]) -> list[FieldProblem]:
-    known = {item.key: item.label for item in permit_type.report_items}
-    problems = [
-        FieldProblem(
-            f"finding-{key}",
-            "unknown_key",
-            "Butir ini tidak ada pada berita acara jenis izin ini.",
-            "This item is not part of the report of this permit type.",
-            f"/findings/{key}",
-        )
-        for key in findings
-        if key not in known
-    ]
-    for key, label in known.items():
-        text = findings.get(key, "")
-        pointer, field = f"/findings/{key}", f"finding-{key}"
-        if not text.strip():
-            sentences = (f"{label.id}: tulis hasil pemeriksaannya.", f"{label.en}: write what was found.")
-            problems.append(FieldProblem(field, "required", *sentences, pointer))
-        elif len(text) > MAX_REMARK:
-            sentences = (
-                f"{label.id}: paling banyak {MAX_REMARK} karakter.",
-                f"{label.en}: at most {MAX_REMARK} characters.",
-            )
-            problems.append(FieldProblem(field, "too_long", *sentences, pointer))
-    return problems
