@@ -13,7 +13,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from asn1crypto import crl as asn1_crl
-from asn1crypto import parser
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -46,6 +45,7 @@ from pyhanko_certvalidator.policy_decl import (
 from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
+from signing.container import container_intact
 from signing.errors import UnreadableDocument
 
 
@@ -258,32 +258,21 @@ def _integrity(pdf: bytes, signature: EmbeddedPdfSignature) -> _Integrity:
     modification = (
         difference.modification_level if isinstance(difference, DiffResult) else ModificationLevel.OTHER
     )
-    covering = [signature, *signature.reader.embedded_timestamp_signatures][-1]
+    stamps = signature.reader.embedded_timestamp_signatures
     return _Integrity(
-        container_intact=_container_intact(pdf, signature),
-        coverage_entire_file=_covers_entire_file(pdf, covering),
+        container_intact=all(container_intact(pdf, each) for each in (signature, *stamps)),
+        coverage_entire_file=_covers_entire_file(pdf, [signature, *stamps][-1]),
         modification_level=modification.name,
         docmdp_ok=bool(signature.summarise_integrity_info()["docmdp_ok"]),
     )
 
 
 def _covers_entire_file(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
-    """Tell whether a signature, or the last document time stamp, covers all but its own container."""
+    """Tell whether a signature, or the last document time stamp, reaches from the first byte to the last."""
     if signature.evaluate_signature_coverage() != SignatureCoverageLevel.ENTIRE_FILE:
         return False
     _, _, start, length = signature.byte_range
-    return bool(start + length == len(pdf)) and _container_intact(pdf, signature)
-
-
-def _container_intact(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
-    """Tell whether the unsigned gap holds one hexadecimal string: the signature in DER, then zeros."""
-    if len(signature.byte_range) != 4 or signature.byte_range[0] != 0:
-        return False
-    _, before, after, _ = signature.byte_range
-    contents = signature.pkcs7_content
-    digits = contents.hex().encode()
-    padding = contents[parser.peek(contents) :]
-    return not any(padding) and pdf[before:after] in (b"<%b>" % digits, b"<%b>" % digits.upper())
+    return bool(start + length == len(pdf))
 
 
 def _judge(
