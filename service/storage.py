@@ -17,13 +17,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from fastapi import Depends, Request
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
 from service.errors import NotFound, Unavailable
@@ -101,6 +102,7 @@ def open_storage(
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync_folder(folder / name)
         _sync_folder(folder)
+        _sync_folder(folder.parent)
         return Storage(LocalStore(folder), folder)
     if parts.scheme != "s3" or not parts.netloc:
         raise ValueError("CANTING_STORAGE_URL must be file:///folder or s3://bucket/prefix")
@@ -121,6 +123,15 @@ def open_storage(
         retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
     )
     return Storage(store)
+
+
+def request_storage(request: Request) -> Storage:
+    """Give a route the storage the app opened at start."""
+    storage: Storage = request.app.state.storage
+    return storage
+
+
+StorageDep = Annotated[Storage, Depends(request_storage)]
 
 
 def probe_storage(storage: Storage) -> None:
@@ -248,8 +259,6 @@ def _storage_errors() -> Iterator[None]:
     """Tell the reader that the storage is disturbed, without the server's own words."""
     try:
         yield
-    except NotFoundError:
-        raise ObjectMissing from None
     except (BaseError, OSError) as error:
         raise StorageUnavailable from error
 
@@ -288,11 +297,14 @@ def _create_file(path: Path, data: bytes) -> bool:
 
 def _read(storage: Storage, path: str) -> bytes:
     with _storage_errors():
-        return bytes(obstore.get(storage.store, path).bytes())
+        try:
+            return bytes(obstore.get(storage.store, path).bytes())
+        except FileNotFoundError:
+            raise ObjectMissing from None
 
 
 def _delete(storage: Storage, path: str) -> None:
-    with _storage_errors(), contextlib.suppress(NotFoundError):
+    with _storage_errors(), contextlib.suppress(FileNotFoundError):
         obstore.delete(storage.store, path)
         if storage.folder is not None:
             _sync_folder((storage.folder / path).parent)
