@@ -35,6 +35,7 @@ from service.errors import (
     problem,
     translate_foreign,
 )
+from service.verification.sandbox import Sandbox
 from service.web import (
     SAFE_METHODS,
     STATIC_FOLDER,
@@ -68,6 +69,9 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.engine = engine or open_engine(settings.effective_database_url)
+    app.state.storage = operations.open_settings_storage(settings)
+    app.state.sandbox = Sandbox(settings.effective_keys_folder / "root.pem")
+    app.state.operations_keys = None
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
@@ -79,9 +83,11 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
+    await run_in_threadpool(operations.open_keys, app)
     if settings.runs_jobs:
         await run_in_threadpool(operations.launch_jobs, app)
     yield
+    app.state.sandbox.close()
     if settings.runs_jobs:
         await run_in_threadpool(operations.shutdown_jobs)
     app.state.engine.dispose()

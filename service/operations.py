@@ -1,24 +1,32 @@
 """What keeps the service running: health, metrics, the API's documentation, and its durable jobs."""
 
 import secrets
-from pathlib import Path
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
+from keys.errors import KeyNotFound
 from service import jobs
 from service.accounts.access import PUBLIC, Actor, allow
+from service.accounts.links import one_time_address
+from service.clock import now
 from service.config import Settings
-from service.database import SessionDep
+from service.database import SessionDep, transaction
 from service.errors import AccessDenied
+from service.mail import deliver
+from service.permits.revoke import expire_permits
+from service.permits.signer import open_operations_keys
+from service.storage import Storage, open_storage
 from service.web import SettingsDep, static
 
 router = APIRouter(tags=["operations"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
+log = structlog.get_logger()
 
 
 @router.get("/healthz", response_class=PlainTextResponse)
@@ -36,7 +44,7 @@ def readyz(_actor: Anyone, session: SessionDep) -> str:
 
 @router.get("/metrics", include_in_schema=False)
 def metrics(_actor: Anyone, request: Request, settings: SettingsDep) -> Response:
-    """Give Prometheus its figures: to whoever sends `Authorization: Metrics <token>`, or on the machine itself."""
+    """Give Prometheus its figures: on the machine itself, or to the metrics token (scheme `Metrics`)."""
     token = settings.metrics_token.get_secret_value()
     given = request.headers.get("authorization", "").removeprefix("Metrics ")
     local = request.client is not None and request.client.host in {"127.0.0.1", "::1"}
@@ -57,15 +65,48 @@ def api_documentation(_actor: Anyone) -> HTMLResponse:
     )
 
 
+def open_settings_storage(settings: Settings) -> Storage:
+    """Open the storage the settings name."""
+    return open_storage(
+        settings.effective_storage_url,
+        endpoint=settings.storage_endpoint,
+        region=settings.storage_region,
+        access_key=settings.storage_access_key.get_secret_value(),
+        secret_key=settings.storage_secret_key.get_secret_value(),
+    )
+
+
+def open_keys(app: FastAPI) -> None:
+    """Open the service's own keys; without a hierarchy the service runs, but signs nothing."""
+    settings: Settings = app.state.settings
+    try:
+        app.state.operations_keys = open_operations_keys(
+            settings.effective_keys_folder, settings.operations_passphrase.get_secret_value(), now
+        )
+    except KeyNotFound:
+        log.warning("no_keys", advice="run `canting keys init`")
+
+
 def build_jobs(app: FastAPI) -> list[jobs.Job]:
     """Name every kind of background work this release knows."""
-    return []
+    settings: Settings = app.state.settings
+    engine: Engine = app.state.engine
+    link = one_time_address(settings)
+
+    def expire() -> None:
+        with transaction(engine) as session:
+            expire_permits(session, now())
+
+    return [
+        jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
+        jobs.Job("expire_permits", expire, cron="5 0 * * *"),
+    ]
 
 
 def launch_jobs(app: FastAPI) -> None:
     """Start executing durable jobs in this process."""
     settings: Settings = app.state.settings
-    Path(settings.data_folder).mkdir(parents=True, exist_ok=True)
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
     jobs.launch(settings.effective_database_url, build_jobs(app), executor_id=settings.executor_id)
 
 

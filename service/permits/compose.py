@@ -1,6 +1,8 @@
 """From an application to the very document that will be signed, or its preview."""
 
+import hashlib
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -14,7 +16,7 @@ from service.catalogue.wording import fill_wording, holder_name, machine_readabl
 from service.clock import city_date
 from service.permits.models import Kind, Permit
 from service.permits.numbering import spaced_code
-from signing.document import Letterhead, PermitDocument, SignatureBlock
+from signing.document import Letterhead, PermitDocument, SignatureBlock, canonical_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Composed:
     empty_placeholders: tuple[str, ...]
     """What the wording asks for and the application does not say; such a document is not signed."""
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of everything the document says: the signer signs exactly what was shown."""
+        return hashlib.sha256(canonical_json(self.document.to_json())).hexdigest()
+
 
 def compose_document(
     session: Session,
@@ -39,18 +46,19 @@ def compose_document(
     *,
     signer: User | None,
     printing: Printing,
+    today: date,
     permit: Permit | None = None,
 ) -> Composed:
     """Compose the document of a reserved permit, or without one the preview of what would be signed.
 
-    A preview has no number, code or date of issue yet, and names the signer only when one is given.
-    Raises ValidityOver when a preview's dates could no longer be signed today.
+    A preview has no number, code or date of issue yet, shows its dates as if it were signed today, and
+    names the signer only when one is given. Raises ValidityOver when its last day would be over.
     """
     city = active_city(session)
     rejects = application.outcome == "reject"
     letter = city.rejection_letter.wording if rejects else None
     wording = fill_wording(
-        permit_type, application.values, _facts(session, application, permit_type, permit), letter
+        permit_type, application.values, _facts(session, application, permit_type, permit, today), letter
     )
     document = PermitDocument(
         kind=Kind.REJECTION_LETTER.value if rejects else Kind.PERMIT.value,
@@ -74,11 +82,10 @@ def compose_document(
 
 
 def _facts(
-    session: Session, application: Application, permit_type: PermitType, permit: Permit | None
+    session: Session, application: Application, permit_type: PermitType, permit: Permit | None, today: date
 ) -> dict[str, object]:
-    """The facts a wording may name; a preview shows the dates as if it were signed on the day it is seen."""
-    seen_on = city_date(application.updated_at)
-    issued_on = permit.issued_on if permit else seen_on
+    """The facts a wording may name."""
+    issued_on = permit.issued_on if permit else today
     rejects = application.outcome == "reject"
     valid_from, valid_until = (
         (issued_on, None) if rejects else validity_period(permit_type, application.values, issued_on)

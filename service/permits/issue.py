@@ -7,6 +7,7 @@ under the same number: never a gap, never two.
 """
 
 import hashlib
+import hmac
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,17 @@ class WordingIncomplete(ServiceError):
     code = "wording_incomplete"
 
 
+class DocumentChanged(Conflict):
+    code = "document_changed"
+    message_id = (
+        "Isi dokumen sudah berbeda dari yang Anda lihat. Tidak ada yang ditandatangani; "
+        "buka dokumennya sekali lagi."
+    )
+    message_en = (
+        "The document now says something other than what you saw. Nothing was signed; open it once more."
+    )
+
+
 class NotYoursToFinish(Conflict):
     code = "not_yours_to_finish"
     message_id = "Penerbitan ini telah selesai atau ditandatangani oleh pejabat lain."
@@ -76,13 +88,14 @@ class Workshop:
 
 
 def sign_application(
-    workshop: Workshop, application_id: uuid.UUID, *, actor: Actor, signer: OpenKey, seen_visit: int | None
+    workshop: Workshop, application_id: uuid.UUID, *, actor: Actor, signer: OpenKey, seen_digest: str
 ) -> Permit:
     """Decide an application and issue its permit (or rejection letter), signed by the official.
 
-    `signer` was opened with the passphrase typed for this act. Raises what the workflow raises when the
-    case moved on (Conflict), WordingIncomplete, and the errors of `signing`, all before a number is
-    taken; a failure afterwards leaves an `issuing` permit for `finish_issuance`.
+    `signer` was opened with the passphrase typed for this act; `seen_digest` is that of the preview the
+    official saw. Raises what the workflow raises when the case moved on (Conflict), DocumentChanged when
+    the document would say something else by now, WordingIncomplete, and the errors of `signing`, all
+    before a number is taken; a failure afterwards leaves an `issuing` permit for `finish_issuance`.
     """
     require_document_signer(signer.certificate, workshop.clock())
     with transaction(workshop.engine) as session:
@@ -91,7 +104,7 @@ def sign_application(
             application_id,
             actor=actor,
             now=workshop.clock(),
-            seen_visit=seen_visit,
+            seen_digest=seen_digest,
             printing=workshop.printing,
         )
     return finish_issuance(workshop, permit.id, actor=actor, signer=signer)
@@ -103,7 +116,7 @@ def reserve_permit(
     *,
     actor: Actor,
     now: datetime,
-    seen_visit: int | None,
+    seen_digest: str,
     printing: Printing,
 ) -> Permit:
     """Write the decision, take the number and freeze the document: the first transaction."""
@@ -111,27 +124,32 @@ def reserve_permit(
     if application is None:
         raise NotFound
     revision = get_revision(session, application.revision_id)
-    apply_action(
-        session,
-        application,
-        Action.SIGN,
-        actor=actor,
-        now=now,
-        permit_type=revision.permit_type,
-        seen_visit=seen_visit,
+    permit_type, signer = revision.permit_type, session.get_one(User, actor.id)
+    application = apply_action(
+        session, application, Action.SIGN, actor=actor, now=now, permit_type=permit_type
     )
-    kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
-    permit = _new_permit(session, application, revision, kind, actor=actor, now=now)
-    signer = session.get_one(User, actor.id)
-    composed = compose_document(
-        session, application, revision.permit_type, signer=signer, printing=printing, permit=permit
+    shown = compose_document(
+        session, application, permit_type, signer=signer, printing=printing, today=city_date(now)
     )
-    if composed.empty_placeholders:
-        names = ", ".join(composed.empty_placeholders)
+    if not hmac.compare_digest(shown.digest, seen_digest):
+        raise DocumentChanged
+    if shown.empty_placeholders:
+        names = ", ".join(shown.empty_placeholders)
         raise WordingIncomplete(
             f"Dokumen belum lengkap: {names}. Kembalikan berkas kepada petugas penyusun konsep.",
             f"The document has gaps: {names}. Send the case back to the officer who drafts it.",
         )
+    kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
+    permit = _new_permit(session, application, revision, kind, actor=actor, now=now)
+    composed = compose_document(
+        session,
+        application,
+        permit_type,
+        signer=signer,
+        printing=printing,
+        today=permit.issued_on,
+        permit=permit,
+    )
     permit.document = composed.document.to_json()
     session.add(permit)
     session.flush()

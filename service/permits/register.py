@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from service.accounts.access import Actor
 from service.catalogue.models import get_revision
 from service.clock import CITY_TIMEZONE, city_date
 from service.permits.models import DocumentVersion, Kind, Permit, Status, StatusChange
@@ -75,6 +76,45 @@ def find_derived(
     )
     found = session.exec(statement).first()
     return found or (find_by_code(session, code) if code else None)
+
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPage:
+    """One page of the register, the newest first."""
+
+    permits: tuple[Permit, ...]
+    page: int
+    has_next: bool
+
+
+def search_register(session: Session, text: str, *, page: int) -> RegisterPage:
+    """Search the register by part of a number, of a holder's name or of a type's slug."""
+    statement = select(Permit).where(Permit.status != Status.ISSUING)
+    if text.strip():
+        words = text.strip()
+        statement = statement.where(
+            col(Permit.number).icontains(words, autoescape=True)
+            | col(Permit.holder_name).icontains(words, autoescape=True)
+            | col(Permit.slug).icontains(words, autoescape=True)
+        )
+    statement = statement.order_by(col(Permit.created_at).desc(), col(Permit.id))
+    found = session.exec(statement.offset((page - 1) * PAGE_SIZE).limit(PAGE_SIZE + 1)).all()
+    return RegisterPage(tuple(found[:PAGE_SIZE]), page, len(found) > PAGE_SIZE)
+
+
+def permits_held_by(session: Session, actor: Actor) -> list[Permit]:
+    """Return an account's own permits and letters, the newest first."""
+    statement = select(Permit).where(Permit.holder_id == actor.id, Permit.status != Status.ISSUING)
+    return list(session.exec(statement.order_by(col(Permit.created_at).desc())))
+
+
+def status_history(session: Session, permit: Permit) -> list[StatusChange]:
+    """Return a permit's statuses, oldest first."""
+    statement = select(StatusChange).where(StatusChange.permit_id == permit.id)
+    return list(session.exec(statement.order_by(col(StatusChange.since))))
 
 
 def current_version(session: Session, permit: Permit) -> DocumentVersion:

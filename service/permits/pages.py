@@ -1,0 +1,287 @@
+"""Pages of permits: the signer's desk, the preview, the holder's permits, the officers' register."""
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+from sqlmodel import Session
+
+from service.accounts.access import CITIZENS, OFFICERS, SIGNED_IN, Actor, allow, roles
+from service.accounts.models import User
+from service.applications.queue import QueueFilter, read_queue
+from service.catalogue.models import get_revision
+from service.clock import now
+from service.database import SessionDep, reading, transaction
+from service.errors import FieldProblem, InvalidInput, ServiceError, translate_foreign
+from service.permits.documents import document_response, find_readable
+from service.permits.issue import finish_issuance, sign_application, unfinished_issuances
+from service.permits.models import Kind, Permit, Status
+from service.permits.register import (
+    current_version,
+    permits_held_by,
+    public_permit,
+    search_register,
+    status_at,
+    status_history,
+)
+from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
+from service.permits.signer import open_signer
+from service.permits.workshop import WorkshopDep, show_document
+from service.storage import StorageDep
+from service.web import SettingsDep, language_of, redirect, render, translate
+from signing.render import render_document
+
+router = APIRouter(include_in_schema=False)
+
+SIGNERS = roles("department_head", scope="sign")
+REGISTRARS = roles("department_head", "secretary", "back_office", scope="review")
+REVOKERS = roles("department_head", scope="sign")
+Signer = Annotated[Actor, allow(SIGNERS)]
+Officer = Annotated[Actor, allow(OFFICERS)]
+Registrar = Annotated[Actor, allow(REGISTRARS)]
+Revoker = Annotated[Actor, allow(REVOKERS)]
+Citizen = Annotated[Actor, allow(CITIZENS)]
+Reader = Annotated[Actor, allow(SIGNED_IN)]
+Passphrase = Annotated[str, Form(max_length=1024)]
+Text = Annotated[str, Form(max_length=1000)]
+
+
+# The signer's desk --------------------------------------------------------------------------
+
+
+@router.get("/sign")
+def signing_queue(request: Request, actor: Signer, session: SessionDep) -> Response:
+    """List what waits for this official's signature, and what a crash left unfinished."""
+    queue = read_queue(session, QueueFilter(), actor=actor, now=now())
+    return render(
+        request,
+        "permits/sign_queue.html",
+        rows=[row for row in queue.rows if row.role == "department_head"],
+        unfinished=unfinished_issuances(session, actor),
+    )
+
+
+@router.get("/sign/{application_id}")
+def signing_page(
+    request: Request, application_id: uuid.UUID, actor: Signer, session: SessionDep, settings: SettingsDep
+) -> Response:
+    """Show the document at full size, the passphrase field and one button."""
+    return _signing_page(request, session, application_id, actor, settings, None)
+
+
+def _signing_page(
+    request: Request,
+    session: Session,
+    application_id: uuid.UUID,
+    actor: Actor,
+    settings: Any,
+    error: ServiceError | None,
+) -> Response:
+    shown = show_document(session, application_id, actor=actor, settings=settings)
+    return render(
+        request,
+        "permits/sign.html",
+        error.status if error else 200,
+        shown=shown,
+        error=error,
+        problems=_problems(error),
+        message=error.message(language_of(request)) if error else None,
+    )
+
+
+def _problems(error: ServiceError | None) -> tuple[FieldProblem, ...]:
+    if error is None or error.problems:
+        return error.problems if error else ()
+    return (FieldProblem("passphrase", error.code, error.message("id"), error.message("en")),)
+
+
+@router.post("/sign/{application_id}")
+def sign(
+    request: Request,
+    application_id: uuid.UUID,
+    actor: Signer,
+    workshop: WorkshopDep,
+    settings: SettingsDep,
+    passphrase: Passphrase = "",
+    digest: Text = "",
+) -> Response:
+    """Sign: the passphrase opens the key for this one act, and is forgotten."""
+    try:
+        with reading(workshop.engine) as session:
+            official = session.get_one(User, actor.id)
+        signer = open_signer(settings.effective_keys_folder, official, passphrase)
+        permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=digest)
+    except Exception as failure:
+        error = _as_refusal(failure)
+        with reading(workshop.engine) as session:
+            return _signing_page(request, session, application_id, actor, settings, error)
+    return _signed(request, permit)
+
+
+@router.post("/sign/unfinished/{permit_id}")
+def finish(
+    request: Request,
+    permit_id: uuid.UUID,
+    actor: Signer,
+    workshop: WorkshopDep,
+    settings: SettingsDep,
+    passphrase: Passphrase = "",
+) -> Response:
+    """Finish an issuance that was interrupted, under the number it already has."""
+    with reading(workshop.engine) as session:
+        official = session.get_one(User, actor.id)
+    try:
+        signer = open_signer(settings.effective_keys_folder, official, passphrase)
+    except Exception as failure:
+        message = _as_refusal(failure).message(language_of(request))
+        return redirect(request, "/sign", flash=("notice", message))
+    return _signed(request, finish_issuance(workshop, permit_id, actor=actor, signer=signer))
+
+
+def _as_refusal(failure: Exception) -> ServiceError:
+    """Return the refusal to show beside the passphrase; what is none of ours goes on as it is."""
+    if isinstance(failure, ServiceError):
+        return failure
+    refusal = translate_foreign(failure)
+    if refusal is None:
+        raise failure
+    return refusal
+
+
+def _signed(request: Request, permit: Permit) -> Response:
+    language = language_of(request)
+    text = translate("Sudah ditandatangani dan diterbitkan dengan nomor", language)
+    return redirect(request, "/sign", flash=("success", f"{text} {permit.number}."))
+
+
+# The preview ----------------------------------------------------------------------------------
+
+
+@router.get("/officer/cases/{application_id}/preview")
+def preview_page(
+    request: Request, application_id: uuid.UUID, actor: Officer, session: SessionDep, settings: SettingsDep
+) -> Response:
+    """Show the very document that would be signed, and what is still missing in it."""
+    shown = show_document(session, application_id, actor=actor, settings=settings)
+    return render(request, "permits/preview.html", shown=shown)
+
+
+@router.get("/officer/cases/{application_id}/preview.pdf")
+def preview_pdf(
+    application_id: uuid.UUID, actor: Officer, session: SessionDep, settings: SettingsDep
+) -> Response:
+    """Render the preview: the same page as the signed one, marked as a preview, without number and QR."""
+    shown = show_document(session, application_id, actor=actor, settings=settings)
+    pdf = render_document(shown.composed.document, preview=True)
+    headers = {"content-disposition": 'inline; filename="pratinjau.pdf"'}
+    return Response(pdf, media_type="application/pdf", headers=headers)
+
+
+# The holder's permits ---------------------------------------------------------------------------
+
+
+@router.get("/my-permits")
+def my_permits(
+    request: Request, actor: Citizen, session: SessionDep, application: uuid.UUID | None = None
+) -> Response:
+    """List the citizen's own permits and letters, or lead to the one of an application."""
+    permits = permits_held_by(session, actor)
+    if application is not None:
+        permits = [permit for permit in permits if permit.application_id == application]
+        if len(permits) == 1:
+            return redirect(request, f"/permits/{permits[0].code}")
+    moment = now()
+    rows = [(permit, status_at(session, permit, moment)[0]) for permit in permits]
+    return render(request, "permits/mine.html", rows=rows, application=application)
+
+
+@router.get("/permits/{code}")
+def permit_page(
+    request: Request, code: str, actor: Reader, session: SessionDep, settings: SettingsDep
+) -> Response:
+    """Show a permit to its holder, or to an officer with its history and what may be done."""
+    permit = find_readable(session, code, actor)
+    return _permit_page(request, session, permit, actor, settings)
+
+
+def _permit_page(
+    request: Request,
+    session: Session,
+    permit: Permit,
+    actor: Actor,
+    settings: Any,
+    error: InvalidInput | None = None,
+    typed: dict[str, str] | None = None,
+) -> Response:
+    public = public_permit(
+        session,
+        permit,
+        moment=now(),
+        language=language_of(request),
+        base_url=settings.base_url,
+        masked=False,
+    )
+    may_decide = REVOKERS.allows(actor) and permit.kind == Kind.PERMIT
+    return render(
+        request,
+        "permits/permit.html",
+        422 if error else 200,
+        permit=permit,
+        public=public,
+        version=current_version(session, permit),
+        history=status_history(session, permit),
+        reasons=get_revision(session, permit.revision_id).permit_type.revocation_reasons,
+        may_suspend=may_decide and permit.status == Status.ACTIVE,
+        may_reinstate=may_decide and permit.status == Status.SUSPENDED,
+        may_revoke=may_decide and permit.status in (Status.ACTIVE, Status.SUSPENDED),
+        problems=error.problems if error else (),
+        typed=typed or {},
+    )
+
+
+@router.get("/permits/{code}/document")
+def download(code: str, actor: Reader, session: SessionDep, storage: StorageDep) -> Response:
+    """Give the signed document, byte for byte as registered."""
+    return document_response(session, storage, find_readable(session, code, actor))
+
+
+# The officers' register ---------------------------------------------------------------------------
+
+
+@router.get("/officer/permits")
+def register(request: Request, actor: Registrar, session: SessionDep, q: str = "", page: int = 1) -> Response:
+    """Search the register by number, holder or type."""
+    found = search_register(session, q[:200], page=max(1, min(page, 10_000)))
+    moment = now()
+    rows = [(permit, status_at(session, permit, moment)[0]) for permit in found.permits]
+    return render(request, "permits/register.html", rows=rows, found=found, q=q[:200])
+
+
+@router.post("/permits/{code}/status")
+def change_status(
+    request: Request,
+    code: str,
+    actor: Revoker,
+    settings: SettingsDep,
+    action: Annotated[str, Form(pattern="^(suspend|reinstate|revoke)$")],
+    reason_code: Text = "",
+    remark: Text = "",
+) -> Response:
+    """Suspend, reinstate or revoke a permit, with its reason."""
+    engine = request.app.state.engine
+    try:
+        with transaction(engine) as session:
+            permit = find_readable(session, code, actor)
+            if action == "reinstate":
+                reinstate_permit(session, permit.id, remark=remark, actor=actor, now=now())
+            else:
+                decide = suspend_permit if action == "suspend" else revoke_permit
+                decide(session, permit.id, reason_code=reason_code, remark=remark, actor=actor, now=now())
+    except InvalidInput as error:
+        typed = {"action": action, "reason_code": reason_code, "remark": remark}
+        with reading(engine) as session:
+            permit = find_readable(session, code, actor)
+            return _permit_page(request, session, permit, actor, settings, error, typed)
+    text = translate("Status izin sudah diubah.", language_of(request))
+    return redirect(request, f"/permits/{code}", flash=("success", text))

@@ -1,0 +1,72 @@
+"""What the doors of signing share: the workshop from the app's state, and the signer's own case."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlmodel import Session
+
+from service.accounts.access import Actor
+from service.accounts.models import User
+from service.applications.review import Case, find_case
+from service.applications.workflow import Action
+from service.clock import city_date, now
+from service.config import Settings
+from service.errors import Unavailable
+from service.permits.compose import Composed, Printing, compose_document
+from service.permits.issue import Workshop
+from service.permits.signer import OperationsKeys
+
+
+class SigningUnavailable(Unavailable):
+    code = "signing_unavailable"
+    message_id = (
+        "Penandatanganan belum dapat dilakukan: kunci layanan belum disiapkan. Hubungi administrator."
+    )
+    message_en = "Signing is not possible yet: the service's keys are not set up. Ask the administrator."
+
+
+def request_workshop(request: Request) -> Workshop:
+    """Give a route what issuing needs. Raises SigningUnavailable without the service's own keys."""
+    state = request.app.state
+    keys: OperationsKeys | None = state.operations_keys
+    if keys is None:
+        raise SigningUnavailable
+    return Workshop(state.engine, state.storage, keys.timestamper, now, printing_of(state.settings))
+
+
+WorkshopDep = Annotated[Workshop, Depends(request_workshop)]
+
+
+def printing_of(settings: Settings) -> Printing:
+    """Return what every document of this installation says."""
+    return Printing(settings.base_url, settings.is_sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A case with the document that would be signed, as its reader sees it."""
+
+    case: Case
+    composed: Composed
+    may_sign: bool
+
+
+def show_document(session: Session, application_id: uuid.UUID, *, actor: Actor, settings: Settings) -> Shown:
+    """Compose the preview of a case's document for an officer who may see the case.
+
+    The signer sees their own name on it; everybody else the head of office's position. Raises
+    CaseNotFound, or ValidityOver when the document's last day would be over.
+    """
+    case = find_case(session, application_id, actor=actor)
+    may_sign = Action.SIGN in case.actions
+    composed = compose_document(
+        session,
+        case.application,
+        case.permit_type,
+        signer=session.get_one(User, actor.id) if may_sign else None,
+        printing=printing_of(settings),
+        today=city_date(now()),
+    )
+    return Shown(case, composed, may_sign)
