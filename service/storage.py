@@ -288,11 +288,13 @@ def _create_file(path: Path, data: bytes) -> bool:
             os.fsync(file.fileno())
         os.link(temporary, path)
     except FileExistsError:
-        return False
+        created = False
+    else:
+        created = True
     finally:
         Path(temporary).unlink()
-    _sync_folder(path.parent)
-    return True
+    _sync_folder(path.parent)  # Even when taken: whoever took the name may have died before this.
+    return created
 
 
 def _read(storage: Storage, path: str) -> bytes:
