@@ -157,6 +157,12 @@ def last_submission(session: Session, application: Application) -> Submission | 
     return session.exec(statement.order_by(col(Submission.round).desc())).first()
 
 
+def submitted_values(session: Session, application: Application) -> dict[str, Any]:
+    """Return the answers submitted last."""
+    last = last_submission(session, application)
+    return last.values if last else {}
+
+
 def waits_for_payment(application: Application, permit_type: PermitType) -> bool:
     """Tell whether the application stands at the step where the applicant pays."""
     if application.state != State.UNDER_REVIEW or application.step is None:
@@ -179,37 +185,45 @@ def editable(session: Session, application: Application, permit_type: PermitType
         asked = forms.asked_fields(permit_type, application.request, application.applicant_kind)
         return Editable(frozenset(asked), documents)
     if application.state == State.RETURNED:
-        named = open_corrections(session, application)
-        last = last_submission(session, application)
-        before = last.values if last else {}
-        required = {
-            problem.field
-            for problem in new_problems(permit_type, application, before, now)
-            if problem.code == "required"
-        }
-        consequent = documents - documents_asked_before(permit_type, application, before)
-        return Editable(
-            frozenset(item.key for item in named if item.kind == "field") | required,
-            frozenset(item.key for item in named if item.kind == "document") | consequent,
-        )
+        return _to_mend(session, application, permit_type, documents, now)
     if waits_for_payment(application, permit_type):
         return Editable(documents=frozenset({PAYMENT_RECEIPT}))
     return Editable()
 
 
+def _to_mend(
+    session: Session,
+    application: Application,
+    permit_type: PermitType,
+    documents: frozenset[str],
+    now: datetime,
+) -> Editable:
+    named = open_corrections(session, application)
+    fields = frozenset(item.key for item in named if item.kind == "field")
+    before = submitted_values(session, application)
+    # Judged without the answers that only follow, so that they stay open once they are filled in.
+    without = {key: value for key, value in application.values.items() if key in before or key in fields}
+    following = {
+        problem.field
+        for problem in new_problems(permit_type, application, before, without, now)
+        if problem.code == "required"
+    }
+    asked_before = forms.asked_documents(permit_type, before, application.request, application.applicant_kind)
+    return Editable(
+        fields | following,
+        frozenset(item.key for item in named if item.kind == "document")
+        | (documents - {document.key for document in asked_before}),
+    )
+
+
 def new_problems(
-    permit_type: PermitType, application: Application, before: Mapping[str, Any], now: datetime
+    permit_type: PermitType,
+    application: Application,
+    before: Mapping[str, Any],
+    values: Mapping[str, Any],
+    now: datetime,
 ) -> list[FieldProblem]:
-    """Return what is wrong now and was not with the answers submitted before, judged on the same day."""
+    """Return what is wrong with the values and was not before, both judged on the same day."""
     old = {(item.pointer, item.code) for item in form_problems(permit_type, application, now, values=before)}
-    return [
-        item for item in form_problems(permit_type, application, now) if (item.pointer, item.code) not in old
-    ]
-
-
-def documents_asked_before(
-    permit_type: PermitType, application: Application, before: Mapping[str, Any]
-) -> frozenset[str]:
-    """Return the documents that the answers submitted before asked for."""
-    asked = forms.asked_documents(permit_type, before, application.request, application.applicant_kind)
-    return frozenset(document.key for document in asked)
+    judged = form_problems(permit_type, application, now, values=values)
+    return [item for item in judged if (item.pointer, item.code) not in old]

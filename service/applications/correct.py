@@ -13,11 +13,11 @@ from service.applications.asked import (
     documents_of,
     editable,
     form_problems,
-    last_submission,
     missing_documents,
     new_problems,
     open_corrections,
     permit_type_of,
+    submitted_values,
 )
 from service.applications.draft import lock_own_application, write_values
 from service.applications.models import Application
@@ -99,10 +99,9 @@ def problems_before_resubmission(
     time when it was first submitted stays good.
     """
     permit_type = permit_type_of(session, application)
-    last = last_submission(session, application)
-    before = last.values if last else {}
+    before = submitted_values(session, application)
     named = {item.key for item in open_corrections(session, application) if item.kind == "field"}
-    new = new_problems(permit_type, application, before, now)
+    new = new_problems(permit_type, application, before, application.values, now)
     judged = [
         problem
         for problem in form_problems(permit_type, application, now)

@@ -31,7 +31,7 @@ from service.applications.uploads import (
 from service.applications.workflow import State
 from service.audit import record_event
 from service.catalogue import forms
-from service.catalogue.format import Field, PermitType
+from service.catalogue.format import Field, PermitType, Section
 from service.catalogue.models import find_permit_type
 from service.clock import city_date
 from service.errors import Conflict, FieldProblem, InvalidInput, NotFound
@@ -182,6 +182,17 @@ def own_applications(
         .offset(offset)
     )
     return list(session.exec(statement))
+
+
+def values_to_offer(
+    session: Session, application: Application, section: Section, actor: Actor
+) -> dict[str, Any]:
+    """Return answers of the actor's latest other application to fields of a page that are still empty."""
+    wanted = {field.key for field in section.fields} - set(application.values)
+    for other in own_applications(session, actor, limit=10):
+        if other.id != application.id and other.submitted_at is not None:
+            return {key: value for key, value in other.values.items() if key in wanted}
+    return {}
 
 
 def own_upload(session: Session, application: Application, upload_id: uuid.UUID) -> Upload:
