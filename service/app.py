@@ -21,6 +21,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keys.errors import KeysError
 from service import operations
+from service.accounts import account_pages, officer_pages
+from service.accounts import api as accounts_api
+from service.accounts import pages as accounts_pages
+from service.applications import api as applications_api
+from service.applications import pages as applications_pages
+from service.applications import pages_documents, pages_tracking
 from service.config import Settings
 from service.database import open_engine
 from service.errors import (
@@ -48,6 +54,14 @@ from service.web import (
 from signing.errors import SigningError
 
 ROUTERS: list[APIRouter] = [
+    accounts_api.router,
+    account_pages.router,
+    officer_pages.router,
+    accounts_pages.router,
+    applications_api.router,
+    applications_pages.router,
+    pages_documents.router,
+    pages_tracking.router,
     operations.router,
 ]
 PROBLEM_JSON = "application/problem+json"
@@ -66,6 +80,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         dependencies=[Depends(read_csrf_field), Depends(refuse_unstorable_text)],
+        max_body_size=max(settings.max_verification_bytes, settings.max_upload_bytes) + 64 * 1024,
     )
     app.state.settings = settings
     app.state.engine = engine or open_engine(settings.effective_database_url)
