@@ -53,7 +53,7 @@ def _parse_field(field: Field, form: Mapping[str, Sequence[str]]) -> Any:
     text = typed[0] if typed else ""
     match field.type:
         case FieldType.DATE if not text:
-            return _join_date(*(_first(form, f"{field.key}-{part}") for part in ("day", "month", "year")))
+            return join_date(*(_first(form, f"{field.key}-{part}") for part in ("day", "month", "year")))
         case FieldType.INTEGER | FieldType.NUMBER:
             return parse_number(text)
         case FieldType.BOOLEAN | FieldType.CONSENT:
@@ -80,7 +80,7 @@ def _first(form: Mapping[str, Sequence[str]], key: str) -> str:
     return next(iter(form.get(key, ())), "").strip()
 
 
-def _join_date(day: str, month: str, year: str) -> str:
+def join_date(day: str, month: str, year: str) -> str:
     """Write `YYYY-MM-DD` when the parts are numbers or a month's name; else the parts as typed."""
     if not (day or month or year):
         return ""
