@@ -15,6 +15,7 @@ from sqlmodel import Session, col, func, select
 from service.accounts.access import Actor
 from service.accounts.models import Kind, User
 from service.applications import workflow
+from service.applications.cleaning import CleanFile
 from service.applications.models import Application, Correction, StepVisit, Submission, Upload
 from service.applications.remarks import Remark, asked_problems, note_problems, report_problems
 from service.applications.transitions import (
@@ -26,21 +27,32 @@ from service.applications.transitions import (
     standing_of,
     visits_of,
 )
-from service.applications.uploads import ATTACHMENT
+from service.applications.uploads import ATTACHMENT, UploadNotFound, remove_upload, store_upload
 from service.applications.workflow import Action, State
 from service.audit import record_event
 from service.catalogue.format import PermitType, Step
 from service.catalogue.models import get_revision
-from service.errors import InvalidInput, NotFound, ServiceError
+from service.errors import Conflict, InvalidInput, NotFound, ServiceError
+from service.storage import Storage
 
 NEEDS_NOTE = frozenset({Action.PROPOSE_REJECTION, Action.RECOMMEND_REJECTION, Action.RETURN_TO_PREVIOUS})
 SIMPLE_ACTIONS = NEEDS_NOTE | {Action.FORWARD, Action.RECOMMEND, Action.INITIAL}
 """Actions that need nothing but, for some, a note."""
 
 
+MAX_ATTACHMENTS = 20
+"""At one step; a visit's photographs fit, a flood does not."""
+
+
+class TooManyAttachments(Conflict):
+    code = "too_many_attachments"
+    message_id = f"Lampiran pada tahap ini sudah {MAX_ATTACHMENTS}. Hapus salah satu, atau satukan dalam PDF."
+    message_en = f"This step has {MAX_ATTACHMENTS} attachments already. Remove one, or join them in a PDF."
+
+
 class CaseNotFound(NotFound):
     code = "case_not_found"
-    message_id = "Perkara ini tidak ditemukan atau tidak ditangani peran Anda."
+    message_id = "Permohonan ini tidak ditemukan atau tidak ditangani peran Anda."
     message_en = "This case was not found, or your role does not handle it."
 
 
@@ -126,7 +138,7 @@ def take_case(
         holder = session.get(User, before)
         raise TakenByAnother(holder.full_name if holder else "petugas lain", application.taken_at)
     application.taken_by, application.taken_at = actor.id, now
-    _record_taking(session, application, "taken_over" if before else "taken", actor, now)
+    _record_deed(session, application, "taken_over" if before else "taken", actor, now)
     return application
 
 
@@ -135,7 +147,7 @@ def release_case(session: Session, application_id: uuid.UUID, *, actor: Actor, n
     application = _locked_for(session, application_id, actor)
     if application.taken_by == actor.id:
         application.taken_by = application.taken_at = None
-        _record_taking(session, application, "released", actor, now)
+        _record_deed(session, application, "released", actor, now)
     return application
 
 
@@ -147,9 +159,7 @@ def _locked_for(session: Session, application_id: uuid.UUID, actor: Actor) -> Ap
     return application
 
 
-def _record_taking(
-    session: Session, application: Application, deed: str, actor: Actor, now: datetime
-) -> None:
+def _record_deed(session: Session, application: Application, deed: str, actor: Actor, now: datetime) -> None:
     session.add(application)
     session.flush()
     record_event(
@@ -210,9 +220,12 @@ def return_case(
     problems = asked_problems(case.permit_type, case.application, asked) + note_problems(note, required=False)
     if problems:
         raise InvalidInput(problems=problems)
-    _write_corrections(session, application_id, asked, actor, now)
     action = Action.RETURN_FOR_COMPLETION
-    return _apply(session, application_id, action, actor=actor, now=now, seen_visit=seen_visit, note=note)
+    application = _apply(
+        session, application_id, action, actor=actor, now=now, seen_visit=seen_visit, note=note
+    )
+    _write_corrections(session, application_id, asked, actor, now)
+    return application
 
 
 def submit_report(
@@ -299,6 +312,52 @@ def check_may_attach(case: Case) -> None:
         raise workflow.ActionNotAllowed
 
 
+def attach_file(
+    session: Session,
+    storage: Storage,
+    wrapping_keys: Mapping[str, bytes],
+    application_id: uuid.UUID,
+    filename: str,
+    clean: CleanFile,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> Upload:
+    """Keep a reviewer's file with the open visit. `clean` has passed `uploads.check_file`.
+
+    Raises CaseNotFound, ActionNotAllowed, NotYourStep, FourEyesRequired, TooManyAttachments.
+    """
+    case = find_case(session, application_id, actor=actor)
+    check_may_attach(case)
+    if len(attachments_here(session, case)) >= MAX_ATTACHMENTS:
+        raise TooManyAttachments
+    upload = store_upload(
+        session, storage, wrapping_keys, case.application, ATTACHMENT, filename, clean, actor, now
+    )
+    _record_deed(session, case.application, "attached", actor, now)
+    return upload
+
+
+def remove_attachment(
+    session: Session,
+    storage: Storage,
+    application_id: uuid.UUID,
+    upload_id: uuid.UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Take an own file out again while the visit is open. Raises UploadNotFound, and as `attach_file`."""
+    case = find_case(session, application_id, actor=actor)
+    check_may_attach(case)
+    for upload in attachments_here(session, case):
+        if upload.id == upload_id and upload.uploaded_by == actor.id:
+            remove_upload(session, storage, upload, now)
+            _record_deed(session, case.application, "attachment_removed", actor, now)
+            return
+    raise UploadNotFound
+
+
 def corrections_of(session: Session, application_id: uuid.UUID) -> list[Correction]:
     """Return everything that was ever asked to be mended, in the order it was asked."""
     statement = select(Correction).where(Correction.application_id == application_id)
@@ -322,3 +381,4 @@ def _write_corrections(
                 asked_at=now,
             )
         )
+    session.flush()

@@ -70,7 +70,7 @@ class AlreadyActed(Conflict):
         deed = DEEDS[Action(visit.action)] if visit.action else DEEDS[Action.FORWARD]
         super().__init__(
             f"{visit.actor_name} sudah {deed.id} pada {_moment(visit.left_at, 'id')}. "
-            "Tindakan Anda tidak disimpan. Buka perkara ini lagi untuk melihat keadaannya sekarang.",
+            "Tindakan Anda tidak disimpan. Buka permohonan ini lagi untuk melihat keadaannya sekarang.",
             f"{visit.actor_name} already {deed.en} on {_moment(visit.left_at, 'en')}. "
             "What you did was not saved. Open the case again to see where it stands now.",
         )
@@ -83,8 +83,8 @@ class TakenByAnother(Conflict):
 
     def __init__(self, name: str, since: datetime | None) -> None:
         super().__init__(
-            f"Perkara ini sedang dikerjakan {name} sejak {_moment(since, 'id')}. "
-            "Tindakan Anda tidak disimpan. Hubungi petugas tersebut, atau ambil alih perkaranya dahulu.",
+            f"Permohonan ini sedang dikerjakan {name} sejak {_moment(since, 'id')}. "
+            "Tindakan Anda tidak disimpan. Hubungi petugas tersebut, atau ambil alih permohonannya dahulu.",
             f"{name} has been working on this case since {_moment(since, 'en')}. "
             "What you did was not saved. Ask that officer, or take the case over first.",
         )
