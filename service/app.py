@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keys.errors import KeysError
-from service import operations
+from service import operations, site
 from service.accounts import account_pages, officer_pages
 from service.accounts import api as accounts_api
 from service.accounts import pages as accounts_pages
@@ -41,6 +41,10 @@ from service.errors import (
     problem,
     translate_foreign,
 )
+from service.permits import pages as permits_pages
+from service.pki import api as pki_api
+from service.verification import api as verification_api
+from service.verification import pages as verification_pages
 from service.verification.sandbox import Sandbox
 from service.web import (
     SAFE_METHODS,
@@ -63,6 +67,11 @@ ROUTERS: list[APIRouter] = [
     pages_documents.router,
     pages_tracking.router,
     operations.router,
+    permits_pages.router,
+    pki_api.router,
+    site.router,
+    verification_api.router,
+    verification_pages.router,
 ]
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger()

@@ -1,0 +1,96 @@
+"""The verification contract on the wire (DESIGN §5), as the API answers it."""
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from service.permits.register import PublicPermit
+from service.verification.verify import Verification
+
+EXAMPLE_PERMIT: dict[str, Any] = {
+    "number": "500.16.7.2/0001/SIP-TK/XI/2026",
+    "kind": "permit",
+    "type": "Surat Izin Praktik Tenaga Kesehatan",
+    "holder": "S*** A*****",
+    "issued_on": "2026-11-23",
+    "valid_from": "2026-11-23",
+    "valid_until": "2031-11-22",
+    "status": "active",
+    "status_since": "2026-11-23T03:00:00Z",
+    "reason": None,
+    "signer": "Dra. Contoh Pejabat, M.Si.",
+    "position": "Kepala Dinas",
+    "mandate": "definitive",
+    "facts": {"Profesi": "Bidan"},
+    "url": "https://izin.contoh.invalid/v/0123456789ABCDEFGHJKMNPQRS",
+}
+
+
+class PermitAnswer(BaseModel):
+    """The register's public fields of a permit. The holder is masked unless the whole document was given."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_PERMIT]})
+
+    number: str
+    kind: str
+    type: str
+    holder: str
+    issued_on: date
+    valid_from: date
+    valid_until: date | None
+    status: str
+    status_since: datetime
+    reason: str | None
+    signer: str
+    position: str
+    mandate: str
+    facts: dict[str, str]
+    url: str
+
+
+class SignatureAnswer(BaseModel):
+    indication: str
+    sub_indication: str | None
+    level: str | None
+    signer: str
+    position: str
+    mandate: str
+    signed_at: datetime | None
+
+
+class LogAnswer(BaseModel):
+    index: int | None = None
+    included: bool = False
+
+
+class VerificationAnswer(BaseModel):
+    """`genuine`, `altered`, `unknown` or `undecided`, with stable reason codes."""
+
+    verdict: str
+    reasons: list[str]
+    permit: PermitAnswer | None
+    signature: SignatureAnswer | None
+    log: LogAnswer | None
+    checked_at: datetime
+
+
+def permit_answer(permit: PublicPermit) -> PermitAnswer:
+    """Write a permit's public part for the wire."""
+    return PermitAnswer(
+        **{name: getattr(permit, name) for name in PermitAnswer.model_fields if name != "facts"},
+        facts=dict(permit.facts),
+    )
+
+
+def verification_answer(verification: Verification) -> VerificationAnswer:
+    """Write a verification for the wire."""
+    signature: Any = verification.signature
+    return VerificationAnswer(
+        verdict=verification.verdict,
+        reasons=list(verification.reasons),
+        permit=permit_answer(verification.permit) if verification.permit else None,
+        signature=SignatureAnswer.model_validate(signature, from_attributes=True) if signature else None,
+        log=LogAnswer(**verification.log) if verification.log else None,
+        checked_at=verification.checked_at,
+    )

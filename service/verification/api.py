@@ -1,0 +1,75 @@
+"""Verification for programmes: a file, or a public code on a day. No account needed."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, UploadFile
+from starlette.requests import Request
+
+from service.accounts.access import PUBLIC, Actor, allow
+from service.clock import now
+from service.database import SessionDep, reading
+from service.errors import NotFound
+from service.permits.numbering import CODE_LENGTH, normalise_code
+from service.verification.answers import (
+    PermitAnswer,
+    VerificationAnswer,
+    permit_answer,
+    verification_answer,
+)
+from service.verification.intake import ReaderDep, SandboxDep, limit_uploads, take_pdf
+from service.verification.verify import look_up_code, verify_file
+from service.web import SettingsDep
+
+router = APIRouter(prefix="/api/v1", tags=["verification"])
+Anyone = Annotated[Actor, allow(PUBLIC)]
+PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
+
+
+class PermitUnknown(NotFound):
+    code = "permit_unknown"
+    message_id = "Tidak ada izin dengan kode ini. Periksa kembali kode pada surat."
+    message_en = "There is no permit with this code. Check the code on the paper again."
+
+
+@router.post(
+    "/verifications",
+    dependencies=[Depends(limit_uploads)],
+    responses={
+        413: {"description": "Larger than 20 MiB", **PROBLEM},
+        415: {"description": "Not a PDF", **PROBLEM},
+        422: {"description": "No file", **PROBLEM},
+        429: {"description": "Too many files", **PROBLEM},
+    },
+)
+def verify(
+    request: Request,
+    _actor: Anyone,
+    settings: SettingsDep,
+    sandbox: SandboxDep,
+    reader: ReaderDep,
+    file: UploadFile,
+) -> VerificationAnswer:
+    """Verify a document: `genuine`, `altered`, `unknown` or `undecided`, always with 200."""
+    pdf = take_pdf(file, settings)
+    with reading(request.app.state.engine) as session:
+        return verification_answer(verify_file(session, sandbox, pdf, now=now(), reader=reader))
+
+
+@router.get(
+    "/permits/{code}",
+    responses={404: {"description": "Unknown code", **PROBLEM}, 422: {"description": "Bad day", **PROBLEM}},
+)
+def permit_by_code(
+    _actor: Anyone,
+    session: SessionDep,
+    reader: ReaderDep,
+    code: Annotated[str, Path(max_length=64, examples=["0" * CODE_LENGTH])],
+    on: Annotated[date | None, Query(description="The status at the end of this day in the city")] = None,
+) -> PermitAnswer:
+    """Give the public facts of a permit and its status, now or on a day."""
+    normal = normalise_code(code)
+    permit = look_up_code(session, normal, now=now(), reader=reader, on=on) if normal else None
+    if permit is None:
+        raise PermitUnknown
+    return permit_answer(permit)
