@@ -160,8 +160,12 @@ async def refuse_unstorable_text(request: Request) -> None:
 
 
 @cache
-def environment() -> jinja2.Environment:
-    """Build the one template environment, with the GOV.UK macros under their own prefix."""
+def environment(language: str) -> jinja2.Environment:
+    """Build a language's template environment, with the GOV.UK macros under their own prefix.
+
+    One for each language, made once: globals and compiled templates are shared by every thread that
+    renders with an environment, so they must never change from one request to the next.
+    """
     loader = jinja2.ChoiceLoader(
         [
             jinja2.FileSystemLoader(HERE / "templates"),
@@ -179,6 +183,12 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.globals["static"] = static
+    env.filters |= _filters(language)
+    env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: translate(text, language),
+        lambda one, many, n: translate(one if n == 1 else many, language),
+        newstyle=True,
+    )
     return env
 
 
@@ -196,14 +206,8 @@ def static(path: str) -> str:
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
     """Render a page in the reader's language, with the actor, settings and CSRF token at hand."""
     language = language_of(request)
-    env = environment().overlay()
-    env.install_gettext_callables(  # type: ignore[attr-defined]
-        lambda text: translate(text, language),
-        lambda one, many, n: translate(one if n == 1 else many, language),
-        newstyle=True,
-    )
-    env.filters |= _filters(language)
-    page = env.get_template(template).render(
+    found = environment(language).get_template(template)
+    page = found.render(
         request=request,
         language=language,
         actor=getattr(request.state, "actor", None),
