@@ -24,9 +24,9 @@ from service import operations, site
 from service.accounts import account_pages, officer_pages
 from service.accounts import api as accounts_api
 from service.accounts import pages as accounts_pages
+from service.applications import action_pages, pages_documents, pages_tracking, review_api, review_pages
 from service.applications import api as applications_api
 from service.applications import pages as applications_pages
-from service.applications import pages_documents, pages_tracking
 from service.config import Settings
 from service.database import open_engine
 from service.errors import (
@@ -62,10 +62,13 @@ ROUTERS: list[APIRouter] = [
     account_pages.router,
     officer_pages.router,
     accounts_pages.router,
+    action_pages.router,
     applications_api.router,
     applications_pages.router,
     pages_documents.router,
     pages_tracking.router,
+    review_api.router,
+    review_pages.router,
     operations.router,
     permits_pages.router,
     pki_api.router,
