@@ -6,6 +6,7 @@ HTTP; the one table that maps their codes is `FOREIGN_ERRORS`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 
@@ -182,3 +183,34 @@ def problem(error: ServiceError, language: str, instance: str = "") -> dict[str,
     if error.problems:
         body["errors"] = [item.as_json(language) for item in error.problems]
     return body
+
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:canting:problem:invalid_input"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "examples": ["invalid_input"]},
+        "instance": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document the statuses a route may refuse with, as problem details (a route's `responses=`)."""
+    content = {"application/problem+json": {"schema": PROBLEM_SCHEMA}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}

@@ -1,26 +1,27 @@
 """The way in, for people: register, confirm the address, sign in and out, reset a password."""
 
-from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
-from service.accounts.access import PUBLIC, SECOND_FACTOR, SESSION_COOKIE, SIGNING_IN, Actor, allow
+from service.accounts.access import PUBLIC, SECOND_FACTOR, SIGNING_IN, Actor, allow
+from service.accounts.browser import (
+    attempt_sign_in,
+    count_mail,
+    forget,
+    own_path,
+    remember,
+    secret_of,
+    session_lifetime,
+    wrapping_keys,
+)
 from service.accounts.limits import (
-    FAILURES_OF_ACCOUNT,
-    FAILURES_OF_ADDRESS,
-    MAILS_OF_ACCOUNT,
-    MAILS_OF_ADDRESS,
-    Limiter,
     LimiterDep,
-    client_address,
 )
 from service.accounts.links import LinkNotValid, read_link
 from service.accounts.models import Kind, User
-from service.accounts.passwords import prove_password
-from service.accounts.person import clean_email
 from service.accounts.register import (
     Registration,
     confirm_email,
@@ -30,13 +31,11 @@ from service.accounts.register import (
     reset_password,
 )
 from service.accounts.second_factor import check_second_factor
-from service.accounts.sessions import NewSession, device_name, end_session
-from service.accounts.signin import sign_in
+from service.accounts.sessions import end_session
 from service.clock import now
-from service.config import Settings, parse_wrapping_keys
-from service.database import SessionDep, reading
+from service.database import SessionDep
 from service.errors import InvalidInput, ServiceError, TooManyRequests
-from service.web import SettingsDep, language_of, redirect, render, set_cookie, translate
+from service.web import SettingsDep, language_of, redirect, render, translate
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,29 +73,13 @@ def form_page(
     return response
 
 
-def own_path(path: str) -> str:
-    """Return the path if it leads to this site, else nothing (no open redirect)."""
-    leads_here = path.startswith("/") and not path.startswith("//") and "\\" not in path
-    return path if leads_here and path.isprintable() and len(path) <= 1000 else ""
-
-
-def session_lifetime(settings: Settings) -> timedelta:
-    return timedelta(hours=settings.session_hours)
-
-
-def remember(request: Request, response: Response, opened: NewSession) -> None:
-    """Give the browser the session's cookie; it lasts as long as the session at most."""
-    lifetime = opened.expires_at - now()
-    set_cookie(request, response, SESSION_COOKIE, opened.token, max_age=int(lifetime.total_seconds()))
-
-
 def say(request: Request, text: str) -> tuple[str, str]:
     """Return a success message in the reader's language."""
     return "success", translate(text, language_of(request))
 
 
 def _place_after(opened_for: User | Actor, following: str) -> str:
-    return own_path(following) or ("/work" if opened_for.kind == Kind.OFFICER else "/applications")
+    return own_path(following) or ("/officer" if opened_for.kind == Kind.OFFICER else "/applications")
 
 
 # Registering ------------------------------------------------------------------------------------
@@ -128,12 +111,6 @@ def register(
     return redirect(request, "/confirm-email")
 
 
-def count_mail(request: Request, limiter: Limiter, email: str) -> None:
-    """Count a request that may send a mail. Raises TooManyRequests."""
-    limiter.count(MAILS_OF_ADDRESS, client_address(request))
-    limiter.count(MAILS_OF_ACCOUNT, clean_email(email))
-
-
 @router.get("/confirm-email")
 def show_confirmation_sent(request: Request, actor: Anyone) -> Response:
     return form_page(request, "accounts/confirmation_sent.html", typed={})
@@ -159,7 +136,7 @@ def show_confirmation(
 ) -> Response:
     """Only show a button: programmes that scan mails open links too, and must not use this one up."""
     try:
-        _, user = read_link(session, token, "confirm-email", _secret(settings), now())
+        _, user = read_link(session, token, "confirm-email", secret_of(settings), now())
     except LinkNotValid as error:
         return form_page(request, "accounts/link_not_valid.html", error, again="/confirm-email")
     return form_page(request, "accounts/confirm_email.html", email=user.email)
@@ -170,16 +147,12 @@ def confirm(
     request: Request, token: str, actor: Anyone, session: SessionDep, settings: SettingsDep
 ) -> Response:
     try:
-        confirm_email(session, token, _secret(settings), now())
+        confirm_email(session, token, secret_of(settings), now())
     except LinkNotValid as error:
         return form_page(request, "accounts/link_not_valid.html", error, again="/confirm-email")
     return redirect(
         request, "/sign-in", flash=say(request, "Alamat surel Anda terkonfirmasi. Silakan masuk.")
     )
-
-
-def _secret(settings: Settings) -> str:
-    return settings.secret_key.get_secret_value()
 
 
 # Signing in and out -----------------------------------------------------------------------------
@@ -227,28 +200,6 @@ def enter(
     return response
 
 
-def attempt_sign_in(
-    request: Request, session: SessionDep, limiter: Limiter, email: str, password: str
-) -> NewSession | ServiceError:
-    """Sign in within the limits of the network address and of the account. Raises TooManyRequests."""
-    counted = ((FAILURES_OF_ADDRESS, client_address(request)), (FAILURES_OF_ACCOUNT, clean_email(email)))
-    for item, who in counted:
-        limiter.check(item, who)
-    with reading(request.app.state.engine) as reader:
-        proof = prove_password(reader, email, password)
-    outcome = sign_in(
-        session,
-        proof,
-        device=device_name(request.headers.get("user-agent", "")),
-        lifetime=session_lifetime(request.app.state.settings),
-        now=now(),
-    )
-    if isinstance(outcome, ServiceError):
-        for item, who in counted:
-            limiter.note(item, who)
-    return outcome
-
-
 @router.get("/sign-in/code")
 def show_code(request: Request, actor: Halfway, session: SessionDep, next: str = "") -> Response:
     if not actor.needs_second_factor:
@@ -267,8 +218,9 @@ def enter_code(
     code: Text = "",
     next: Text = "",
 ) -> Response:
-    keys = parse_wrapping_keys(settings.wrapping_keys.get_secret_value())
-    outcome = check_second_factor(session, actor, code, keys, lifetime=session_lifetime(settings), now=now())
+    outcome = check_second_factor(
+        session, actor, code, wrapping_keys(settings), lifetime=session_lifetime(settings), now=now()
+    )
     if isinstance(outcome, ServiceError):
         return form_page(request, "accounts/code.html", outcome, following=own_path(next))
     response = redirect(request, _place_after(actor, next))
@@ -281,7 +233,7 @@ def leave(request: Request, actor: ComingIn, session: SessionDep) -> Response:
     if actor.session_id is not None:
         end_session(session, actor, actor.session_id, now())
     response = redirect(request, "/", flash=say(request, "Anda telah keluar."))
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax")
+    forget(response)
     return response
 
 
@@ -311,7 +263,7 @@ def show_reset(
     request: Request, token: str, actor: Anyone, session: SessionDep, settings: SettingsDep
 ) -> Response:
     try:
-        _, user = read_link(session, token, "reset-password", _secret(settings), now())
+        _, user = read_link(session, token, "reset-password", secret_of(settings), now())
     except LinkNotValid as error:
         return form_page(request, "accounts/link_not_valid.html", error, again="/forgot-password")
     return form_page(request, "accounts/reset_password.html", email=user.email)
@@ -327,7 +279,7 @@ def reset(
     new_password: Text = "",
 ) -> Response:
     try:
-        reset_password(session, token, new_password, _secret(settings), now())
+        reset_password(session, token, new_password, secret_of(settings), now())
     except LinkNotValid as error:
         return form_page(request, "accounts/link_not_valid.html", error, again="/forgot-password")
     except InvalidInput as error:

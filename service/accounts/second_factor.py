@@ -16,9 +16,9 @@ from sqlmodel import Session, col, select
 
 from service.accounts.access import Actor, token_hash
 from service.accounts.letters import send_letter
-from service.accounts.models import Kind, LoginSession, RecoveryCode, User
+from service.accounts.models import Kind, RecoveryCode, User
 from service.accounts.sealing import seal, unseal
-from service.accounts.sessions import NewSession, open_session, revoke_sessions
+from service.accounts.sessions import NewSession, discard_session, open_session, revoke_sessions
 from service.accounts.signin import count_failure, is_locked, record_failure, record_own
 from service.errors import AccessDenied, Conflict, FieldProblem, InvalidInput, ServiceError
 
@@ -267,9 +267,7 @@ def _new_recovery_codes(session: Session, user: User, now: datetime) -> list[str
 
 def _step_up(session: Session, actor: Actor, user: User, lifetime: timedelta, now: datetime) -> NewSession:
     """End the half-open session and open a full one with a token of its own."""
-    half = session.get(LoginSession, actor.session_id) if actor.session_id else None
-    if half is not None:
-        half.revoked_at = now
-        session.add(half)
-    device = half.device if half is not None else ""
+    device = ""
+    if actor.session_id is not None:
+        device = discard_session(session, actor.session_id, now).device
     return open_session(session, user, lifetime=lifetime, device=device, now=now, second_factor=True)

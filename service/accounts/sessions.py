@@ -81,6 +81,14 @@ def revoke_sessions(
     return session.execute(statement.values(revoked_at=now)).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
+def discard_session(session: Session, session_id: uuid.UUID, now: datetime) -> LoginSession:
+    """Close a session on the way in, because a full one takes its place or the way ends here."""
+    row = session.get_one(LoginSession, session_id)
+    row.revoked_at = now
+    session.add(row)
+    return row
+
+
 def end_session(session: Session, actor: Actor, session_id: uuid.UUID, now: datetime) -> None:
     """End one of the person's own sessions. Raises NotFound for one that is not theirs or not open."""
     row = session.exec(
