@@ -1,0 +1,156 @@
+"""Applications brought to a step of their workflow through the real transitions, and a city to sign in."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from factories import actor_of, make_citizen, make_officer
+from pki import FAST
+from sqlmodel import Session
+
+from keys.authority import Subject
+from keys.hierarchy import enrol_official, init_hierarchy
+from keys.software import SoftwareKeyStore
+from service.accounts.models import User
+from service.applications.models import Application
+from service.applications.transitions import apply_action
+from service.applications.workflow import Action
+from service.catalogue.format import Catalogue, PermitType
+from service.catalogue.load import load_catalogue, read_catalogue
+from service.catalogue.models import find_permit_type
+
+OPERATIONS_PASSPHRASE = "sandi operasional uji"
+OFFICIAL_PASSPHRASE = "canting tembaga kuningan"
+SLUG = "sip-tenaga-kesehatan"
+VALUES: dict[str, Any] = {
+    "nik": "3375014708900000",
+    "full_name": "Siti Contoh, A.Md.Keb.",
+    "birth_place": "Pekalongan",
+    "birth_date": "1990-08-07",
+    "sex": "P",
+    "address": "Jalan Contoh Nomor 1 RT 01 RW 02",
+    "village": "33.75.01.1002",
+    "phone": "+6281234567890",
+    "email": "siti@contoh.invalid",
+    "profession": "bidan",
+    "str_number": "STR-CONTOH-00001",
+    "str_lifetime": True,
+    "practice_order": 1,
+    "practice_kind": "fasilitas_kesehatan",
+    "practice_name": "Puskesmas Contoh",
+    "practice_address": "Jalan Contoh Nomor 2",
+    "practice_village": "33.75.01.1003",
+    "truth_declared": True,
+}
+APPROVING = {
+    "front_office": Action.FORWARD,
+    "back_office": Action.FORWARD,
+    "technical_agency": Action.RECOMMEND,
+    "licensing_analyst": Action.INITIAL,
+    "division_head": Action.INITIAL,
+}
+
+
+@cache
+def catalogue() -> Catalogue:
+    return read_catalogue()
+
+
+@dataclass
+class City:
+    """A loaded catalogue and the people who bring a case to its decision."""
+
+    citizen: User
+    officers: dict[str, User]
+    head: User
+    permit_type: PermitType
+
+
+def make_city(session: Session, now: datetime, *, head_key: str | None = "official-head") -> City:
+    """Load the catalogue and make an officer of each role; the head signs with `head_key`."""
+    load_catalogue(session, catalogue(), now)
+    officers = {role: make_officer(session, [role], full_name=f"Petugas {role}") for role in APPROVING}
+    head = make_officer(
+        session,
+        ["department_head"],
+        full_name="Dra. Contoh Pejabat, M.Si.",
+        position="Kepala Dinas Penanaman Modal dan Pelayanan Terpadu Satu Pintu",
+        key_name=head_key,
+    )
+    return City(make_citizen(session), officers, head, find_permit_type(session, SLUG).permit_type)
+
+
+def make_keys(folder: Path, now: datetime) -> SoftwareKeyStore:
+    """Make a hierarchy with one official, its passphrases cheap to check."""
+    keys = SoftwareKeyStore(folder, FAST)
+    init_hierarchy(
+        keys,
+        organisation="Kota Contoh",
+        root_passphrase="sandi akar untuk uji",
+        operations_passphrase=OPERATIONS_PASSPHRASE,
+        now=now,
+    )
+    enrol_official(
+        keys,
+        "head",
+        Subject("Dra. Contoh Pejabat, M.Si.", organisation="Kota Contoh"),
+        official_passphrase=OFFICIAL_PASSPHRASE,
+        operations_passphrase=OPERATIONS_PASSPHRASE,
+        now=now,
+    )
+    return keys
+
+
+def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:
+    """Submit an application of type SLUG with valid values, its uploads left out."""
+    revision = find_permit_type(session, SLUG)
+    application = Application(
+        applicant_id=city.citizen.id,
+        revision_id=revision.id,
+        slug=SLUG,
+        request="new",
+        applicant_kind="person",
+        holder_name=VALUES["full_name"],
+        values=VALUES | changes,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(application)
+    session.flush()
+    application.receipt_number = f"P-{now:%Y%m%d}-{application.id.hex[:6].upper()}"
+    return apply_action(
+        session,
+        application,
+        Action.SUBMIT,
+        actor=actor_of(session, city.citizen),
+        now=now,
+        permit_type=revision.permit_type,
+    )
+
+
+def bring_to_signature(
+    session: Session, city: City, now: datetime, *, reasons: str | None = None, **changes: Any
+) -> Application:
+    """Submit a case and take it to the signature, approved, or with `reasons` proposed for rejection."""
+    application = submit_case(session, city, now, **changes)
+    while True:
+        step = city.permit_type.step(str(application.step))
+        if step.role == "department_head":
+            return application
+        action, note = APPROVING[step.role], None
+        if reasons and step.role == "back_office":
+            action, note = Action.PROPOSE_REJECTION, reasons
+        application = apply_action(
+            session,
+            application,
+            action,
+            actor=actor_of(session, city.officers[step.role]),
+            now=now,
+            permit_type=city.permit_type,
+            note=note,
+        )
+
+
+TODAY = date(2026, 11, 23)
