@@ -1,12 +1,16 @@
 """Rows that tests start from, made as plainly as possible. Every text is made up."""
 
+import io
 import itertools
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
+import pikepdf
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
-from sqlmodel import Session
+from PIL import Image
+from sqlmodel import Session, select
 
 from service import clock
 from service.accounts.access import SESSION_COOKIE, Actor, actor_of_user, uses_second_factor
@@ -14,8 +18,20 @@ from service.accounts.models import Kind, RoleAssignment, User
 from service.accounts.passwords import hash_password
 from service.accounts.second_factor import enrol_totp_directly
 from service.accounts.sessions import open_session
+from service.applications.asked import permit_type_of
+from service.applications.cleaning import CleanFile
+from service.applications.draft import add_document, start_draft
+from service.applications.models import Application, Submission
+from service.applications.submit import submit_application
+from service.applications.transitions import apply_action
+from service.applications.workflow import Action
+from service.catalogue.format import Catalogue
+from service.catalogue.forms import required_documents
+from service.catalogue.load import load_catalogue, read_catalogue
+from service.catalogue.models import PermitTypeRevision, find_permit_type
 from service.config import Settings, parse_wrapping_keys
 from service.database import transaction
+from service.storage import Storage
 from service.web import CSRF_COOKIE, CSRF_HEADER, csrf_token
 
 PASSWORD = "kuda lumping menari riang"
@@ -126,3 +142,194 @@ def app_of(client: TestClient) -> FastAPI:
     app = client.app
     assert isinstance(app, FastAPI)
     return app
+
+
+# The catalogue and applications ----------------------------------------------------------------
+
+WRAPPING_KEYS = {"test": bytes(range(32))}
+HEALTH_WORKER = "sip-tenaga-kesehatan"
+HEALTH_WORKER_VALUES: dict[str, Any] = {
+    "nik": "3375014708900000",
+    "full_name": "Siti Contoh, A.Md.Keb.",
+    "birth_place": "Pekalongan",
+    "birth_date": "1990-08-07",
+    "sex": "P",
+    "address": "Jalan Contoh 12 RT 1 RW 2",
+    "village": "33.75.01.1002",
+    "phone": "+6281234567890",
+    "email": "siti@contoh.id",
+    "str_number": "STR-2020-000123",
+    "str_lifetime": True,
+    "profession": "bidan",
+    "practice_order": 1,
+    "practice_kind": "fasilitas_kesehatan",
+    "practice_name": "Klinik Contoh",
+    "practice_address": "Jalan Batik 1",
+    "practice_village": "33.75.01.1002",
+}
+"""Right answers of a new application by a person."""
+
+
+@cache
+def city_catalogue() -> Catalogue:
+    """Read the city's own catalogue once."""
+    return read_catalogue()
+
+
+def load_city(session: Session) -> None:
+    """Load the city's catalogue unless it is there."""
+    load_catalogue(session, city_catalogue(), LONG_AGO)
+
+
+@cache
+def jpeg_file() -> bytes:
+    """A photograph of nothing, 40 by 30 pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "#7a4b21").save(file, "JPEG")
+    return file.getvalue()
+
+
+@cache
+def pdf_file() -> bytes:
+    """A PDF of one empty page."""
+    file = io.BytesIO()
+    with pikepdf.new() as pdf:
+        pdf.add_blank_page()
+        pdf.save(file)
+    return file.getvalue()
+
+
+def clean_jpeg() -> CleanFile:
+    """What checking `jpeg_file` gives, without the seconds of the real check."""
+    return CleanFile("image/jpeg", jpeg_file())
+
+
+def make_draft(
+    session: Session,
+    user: User,
+    *,
+    slug: str = HEALTH_WORKER,
+    request: str = "new",
+    applicant_kind: str = "person",
+    values: dict[str, Any] | None = None,
+    now: datetime = LONG_AGO,
+) -> Application:
+    """Make a draft of the user's; by default one of a health worker with right answers, without files."""
+    load_city(session)
+    application = start_draft(
+        session,
+        slug,
+        request=request,
+        applicant_kind=applicant_kind,
+        actor=actor_of(session, user),
+        now=now,
+    )
+    application.values = dict(HEALTH_WORKER_VALUES if values is None else values)
+    session.add(application)
+    session.flush()
+    return application
+
+
+def give_documents(
+    session: Session, storage: Storage, application: Application, user: User, now: datetime = LONG_AGO
+) -> None:
+    """Give every document without which the application cannot be submitted."""
+    permit_type = permit_type_of(session, application)
+    for document in required_documents(
+        permit_type, application.values, application.request, application.applicant_kind
+    ):
+        add_document(
+            session,
+            storage,
+            WRAPPING_KEYS,
+            application.id,
+            document.key,
+            f"{document.key}.jpg",
+            clean_jpeg(),
+            actor=actor_of(session, user),
+            now=now,
+        )
+
+
+def make_submitted(
+    session: Session, storage: Storage, user: User, *, now: datetime = LONG_AGO, **draft: Any
+) -> Application:
+    """Make an application that was just submitted, complete with files; `draft` as for `make_draft`."""
+    application = make_draft(session, user, now=now, **draft)
+    give_documents(session, storage, application, user, now)
+    return submit_application(session, application.id, declared=True, actor=actor_of(session, user), now=now)
+
+
+@cache
+def catalogue() -> Catalogue:
+    """Read the real catalogue once: parsing it takes a second."""
+    return read_catalogue()
+
+
+def load_types(session: Session) -> None:
+    """Load the real catalogue, once for each database."""
+    if session.exec(select(PermitTypeRevision)).first() is None:
+        load_catalogue(session, catalogue(), LONG_AGO)
+
+
+PRACTICE = {
+    "nik": "3375014708900000",
+    "full_name": "Siti Contoh, A.Md.Keb.",
+    "birth_place": "Pekalongan",
+    "birth_date": "1990-08-07",
+    "sex": "P",
+    "address": "Jalan Contoh 1",
+    "profession": "bidan",
+    "practice_order": 1,
+    "practice_name": "Klinik Contoh",
+    "practice_address": "Jalan Contoh 2",
+}
+"""Enough of the answers for a practice licence to look at; not all that the form asks."""
+
+
+def make_case(
+    session: Session,
+    slug: str = "sip-tenaga-kesehatan",
+    *,
+    applicant: User | None = None,
+    values: dict[str, Any] | None = None,
+    holder_name: str = "Siti Contoh, A.Md.Keb.",
+    now: datetime = LONG_AGO,
+    receipt_number: str | None = None,
+) -> Application:
+    """Make a submitted application at its first step, unchecked and without files."""
+    load_types(session)
+    applicant = applicant or make_citizen(session)
+    revision = find_permit_type(session, slug)
+    application = Application(
+        receipt_number=receipt_number or f"P-20260105-{next(_numbers):06d}",
+        applicant_id=applicant.id,
+        revision_id=revision.id,
+        slug=slug,
+        request="new",
+        applicant_kind="person",
+        holder_name=holder_name,
+        values=PRACTICE if values is None else values,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(application)
+    session.flush()
+    session.add(
+        Submission(
+            application_id=application.id,
+            round=1,
+            values=application.values,
+            documents=[],
+            sha256="0" * 64,
+            submitted_at=now,
+        )
+    )
+    return apply_action(
+        session,
+        application,
+        Action.SUBMIT,
+        actor=actor_of(session, applicant),
+        now=now,
+        permit_type=revision.permit_type,
+    )

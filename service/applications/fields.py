@@ -178,7 +178,9 @@ def _label(field: Field, language: str) -> str:
 
 
 def _hint(field: Field, permit_type: PermitType, language: str) -> str | None:
-    """Return the field's own hint, after what it depends on and before how it is written."""
+    """Return the field's own hint, or else what it depends on and how it is written."""
+    if field.hint is not None:
+        return field.hint.text(language)
     hints = []
     conditions = []
     for key, allowed in (field.required_if or {}).items():
@@ -188,9 +190,7 @@ def _hint(field: Field, permit_type: PermitType, language: str) -> str | None:
             conditions.append(f"{other.label.text(language)}: {shown}")
     if conditions:
         hints.append(ONLY_IF.text(language).format("; ".join(conditions)))
-    if field.hint is not None:
-        hints.append(field.hint.text(language))
-    elif field.type is FieldType.LIST:
+    if field.type is FieldType.LIST:
         hints.append(ONE_A_LINE.text(language))
     elif field.type is FieldType.DATE:
         hints.append(DATE_HINT.text(language))
