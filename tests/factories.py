@@ -10,7 +10,7 @@ import pikepdf
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from PIL import Image
-from sqlmodel import Session, select
+from sqlmodel import Session
 
 from service import clock
 from service.accounts.access import SESSION_COOKIE, Actor, actor_of_user, uses_second_factor
@@ -28,7 +28,7 @@ from service.applications.workflow import Action
 from service.catalogue.format import Catalogue
 from service.catalogue.forms import required_documents
 from service.catalogue.load import load_catalogue, read_catalogue
-from service.catalogue.models import PermitTypeRevision, find_permit_type
+from service.catalogue.models import find_permit_type
 from service.config import Settings, parse_wrapping_keys
 from service.database import transaction
 from service.storage import Storage
@@ -260,36 +260,9 @@ def make_submitted(
     return submit_application(session, application.id, declared=True, actor=actor_of(session, user), now=now)
 
 
-@cache
-def catalogue() -> Catalogue:
-    """Read the real catalogue once: parsing it takes a second."""
-    return read_catalogue()
-
-
-def load_types(session: Session) -> None:
-    """Load the real catalogue, once for each database."""
-    if session.exec(select(PermitTypeRevision)).first() is None:
-        load_catalogue(session, catalogue(), LONG_AGO)
-
-
-PRACTICE = {
-    "nik": "3375014708900000",
-    "full_name": "Siti Contoh, A.Md.Keb.",
-    "birth_place": "Pekalongan",
-    "birth_date": "1990-08-07",
-    "sex": "P",
-    "address": "Jalan Contoh 1",
-    "profession": "bidan",
-    "practice_order": 1,
-    "practice_name": "Klinik Contoh",
-    "practice_address": "Jalan Contoh 2",
-}
-"""Enough of the answers for a practice licence to look at; not all that the form asks."""
-
-
 def make_case(
     session: Session,
-    slug: str = "sip-tenaga-kesehatan",
+    slug: str = HEALTH_WORKER,
     *,
     applicant: User | None = None,
     values: dict[str, Any] | None = None,
@@ -298,7 +271,7 @@ def make_case(
     receipt_number: str | None = None,
 ) -> Application:
     """Make a submitted application at its first step, unchecked and without files."""
-    load_types(session)
+    load_city(session)
     applicant = applicant or make_citizen(session)
     revision = find_permit_type(session, slug)
     application = Application(
@@ -309,7 +282,7 @@ def make_case(
         request="new",
         applicant_kind="person",
         holder_name=holder_name,
-        values=PRACTICE if values is None else values,
+        values=dict(HEALTH_WORKER_VALUES if values is None else values),
         created_at=now,
         updated_at=now,
     )
