@@ -5,7 +5,6 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, text
@@ -22,7 +21,7 @@ from service.mail import deliver
 from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys
 from service.storage import Storage, open_storage
-from service.web import SettingsDep, static
+from service.web import SettingsDep, render
 
 router = APIRouter(tags=["operations"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
@@ -54,15 +53,9 @@ def metrics(_actor: Anyone, request: Request, settings: SettingsDep) -> Response
 
 
 @router.get("/api/docs", include_in_schema=False)
-def api_documentation(_actor: Anyone) -> HTMLResponse:
+def api_documentation(_actor: Anyone, request: Request) -> HTMLResponse:
     """Show the API's interactive documentation, with every asset served from here."""
-    return get_swagger_ui_html(
-        openapi_url="/api/openapi.json",
-        title="Canting API",
-        swagger_js_url=static("built/swagger-ui-bundle.js"),
-        swagger_css_url=static("built/swagger-ui.css"),
-        swagger_favicon_url=static("images/favicon.svg"),
-    )
+    return render(request, "api_docs.html")
 
 
 def open_settings_storage(settings: Settings) -> Storage:
