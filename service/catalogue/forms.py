@@ -198,7 +198,7 @@ def validate_values(
 
     Each problem names its field and points into the values (`/values/plate`, RFC 6901).
     """
-    circumstances = _check_circumstances(permit_type, request, applicant_kind)
+    circumstances = check_circumstances(permit_type, request, applicant_kind)
     if circumstances:
         return circumstances
     sections = visible_sections(permit_type, request, applicant_kind)
@@ -224,7 +224,8 @@ def _is_blank(value: object) -> bool:
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
-def _check_circumstances(permit_type: PermitType, request: str, applicant_kind: str) -> list[FieldProblem]:
+def check_circumstances(permit_type: PermitType, request: str, applicant_kind: str) -> list[FieldProblem]:
+    """Tell whether the type offers this request to this kind of applicant."""
     problems = []
     if request not in permit_type.requests:
         offered = permit_type.request_labels.values()

@@ -178,7 +178,8 @@ def _written(
         return ""
     match suffix:
         case "words":
-            return str(num2words(value, lang="id"))
+            whole = isinstance(value, float) and value.is_integer()
+            return str(num2words(int(value) if whole else value, lang="id"))
         case "name":
             return region_name(str(value))
         case "long":
