@@ -25,6 +25,7 @@ from signing.layout import (
     SignatureField,
     Style,
     Text,
+    balanced_lines,
     break_lines,
     centred_rows,
     paragraph_rows,
@@ -43,8 +44,12 @@ _TITLE = Style(BOLD, 14, 18.5)
 _GAP = 8.0
 _INDENT = 20.0
 
+_LINE_TOP = BODY.size * 0.28
+"""From the top of a row to the top of its capitals."""
 _QR_SIDE = 29 * MM
 _QR_MODULE = 0.42 * MM
+# Readers accept any mask; trying all eight, as encoders do, takes as long as the rest of the page.
+_QR_MASK = 3
 _SIGNATURE_X = LEFT + 0.45 * WIDTH
 
 FOOTER_TOP = BOTTOM - 14
@@ -95,6 +100,8 @@ def microtext(document: PermitDocument) -> str:
 
 
 def _legal_basis(sources: tuple[str, ...], root: Element) -> list[Row]:
+    if len(sources) == 1:
+        return _facts((("Dasar", sources[0]),), root)
     style = BODY
     label = root.add("P")
     x = LEFT + text_width("Dasar", style.font, style.size) + 12
@@ -103,6 +110,7 @@ def _legal_basis(sources: tuple[str, ...], root: Element) -> list[Row]:
         (Text(label, LEFT, style.size, "Dasar", style), Text(label, x, style.size, ":", style)),
         _GAP,
         keep=True,
+        flexible=True,
     )
     return [start, *_numbered(sources, root, x=x + 10, before=0)]
 
@@ -110,7 +118,7 @@ def _legal_basis(sources: tuple[str, ...], root: Element) -> list[Row]:
 def _block(block: Paragraph | Heading | Facts | NumberedList, root: Element) -> list[Row]:
     match block:
         case Paragraph(text):
-            return paragraph_rows(root.add("P"), text, BODY, before=_GAP)
+            return paragraph_rows(root.add("P"), text, BODY, before=_GAP, justified=True)
         case Heading(text):
             rows = paragraph_rows(root.add("H2"), text, STRONG, before=_GAP + 2)
             return [replace(row, keep=True) for row in rows]
@@ -137,17 +145,16 @@ def _facts(facts: tuple[tuple[str, str], ...], root: Element) -> list[Row]:
         values = break_lines(value, style, LEFT + WIDTH - value_x)
         for line in range(max(len(labels), len(values))):
             pieces: list[Piece] = []
+            if line < len(labels):
+                pieces.append(Text(header, LEFT, style.size, labels[line], style))
             if line == 0:
-                pieces += [
-                    Text(header, LEFT, style.size + part * style.leading, text, style)
-                    for part, text in enumerate(labels)
-                ]
                 pieces.append(Text(header, colon_x, style.size, ":", style))
             if line < len(values):
                 pieces.append(Text(cell, value_x, style.size, values[line], style))
+            before = 0.0 if line else 2.0 if index else _GAP
             last = line + 1 == max(len(labels), len(values))
-            before = (_GAP if index == 0 else 2.0) if line == 0 else 0.0
-            rows.append(Row(style.leading, tuple(pieces), before, keep=not last and line < len(labels)))
+            keep = not last and (line == 0 or line < len(labels))
+            rows.append(Row(style.leading, tuple(pieces), before, keep, flexible=True))
     return rows
 
 
@@ -191,7 +198,7 @@ def _signature(document: PermitDocument, root: Element, *, preview: bool) -> tup
 
     add(_place_and_date(document), style)
     top = drop + 4
-    add(signature.capacity + ",", style, 4)
+    add("\n".join(balanced_lines(signature.capacity + ",", style, width)), style, 4)
     add(signature.note, SMALL, 14)
     add(signature.name, STRONG, 2)
     if signature.rank:
@@ -217,14 +224,19 @@ def _long_date(day: date) -> str:
 
 def _check(document: PermitDocument, root: Element, *, preview: bool) -> tuple[list[Piece], float]:
     """The QR code and, for those who cannot scan it, the code and the address in words."""
+    pieces: list[Piece]
     if preview or document.verify_url is None:
-        code = _preview_box(root)
+        pieces, drop = _preview_box(root)
     else:
         code = _qr(document.verify_url, root)
+        pieces, drop = [code], code.drop + code.height + 1
     width = _SIGNATURE_X - LEFT - 14
-    drop = code.height + 6
-    pieces: list[Piece] = [code]
-    for text, style in ((f"Kode: {document.code or PREVIEW}", SMALL_STRONG), (document.verify_text, SMALL)):
+    sentences = (
+        ("Kode verifikasi", SMALL),
+        (document.code or PREVIEW, SMALL_STRONG),
+        (f"Pindai kode QR atau buka {document.verify_text} untuk memeriksa keaslian dokumen ini.", SMALL),
+    )
+    for text, style in sentences:
         element = root.add("P")
         for line in break_lines(text, style, width):
             pieces.append(Text(element, LEFT, drop + style.size, line, style))
@@ -234,7 +246,7 @@ def _check(document: PermitDocument, root: Element, *, preview: bool) -> tuple[l
 
 def _qr(content: str, root: Element) -> Graphic:
     """A QR code of level M with its quiet zone of four modules, on white (ISO/IEC 18004 §6.3.8)."""
-    matrix = segno.make_qr(content, error="m", boost_error=False).matrix
+    matrix = segno.make_qr(content, error="m", mask=_QR_MASK, boost_error=False).matrix
     side = max(_QR_SIDE, len(matrix) * _QR_MODULE)
     module = side / len(matrix)
     quiet = 4 * module
@@ -252,14 +264,21 @@ def _qr(content: str, root: Element) -> Graphic:
             x += 1
     operators.append("f Q")
     element = root.add("Figure", alt=f"Kode QR untuk memeriksa keaslian dokumen ini: {content}")
-    return Graphic(element, LEFT - quiet, 0, whole, whole, "\n".join(operators))
+    # The symbol, not its quiet zone, is level with the first line beside it and with the margin.
+    return Graphic(element, LEFT - quiet, _LINE_TOP - quiet, whole, whole, "\n".join(operators))
 
 
-def _preview_box(root: Element) -> Graphic:
+def _preview_box(root: Element) -> tuple[list[Piece], float]:
+    """The empty place of the QR code, which an unsigned page does not get."""
     side = _QR_SIDE
     operators = f"0.4 G 0.8 w [3 3] 0 d 0.4 {-side + 0.4:.2f} {side - 0.8:.2f} {side - 0.8:.2f} re S"
-    element = root.add("Figure", alt="Tempat kode QR, yang dicetak saat dokumen ditandatangani")
-    return Graphic(element, LEFT, 0, side, side, operators)
+    figure = root.add("Figure", alt="Tempat kode QR, yang dicetak saat dokumen ditandatangani")
+    x = LEFT + (side - text_width(PREVIEW, SMALL_STRONG.font, SMALL_STRONG.size)) / 2
+    pieces: list[Piece] = [
+        Graphic(figure, LEFT, _LINE_TOP, side, side, operators),
+        Text(None, x, side / 2 + SMALL.size, PREVIEW, SMALL_STRONG),
+    ]
+    return pieces, _LINE_TOP + side + 8
 
 
 def footer(document: PermitDocument, page: int, pages: int, root: Element) -> Row:
@@ -271,7 +290,9 @@ def footer(document: PermitDocument, page: int, pages: int, root: Element) -> Ro
     pieces: list[Piece] = [rule, Text(None, count_x, drop + _FOOTER.size, count, _FOOTER)]
     sentences = [(document.footer_legal, _FOOTER)]
     if document.is_sample:
-        sentences.insert(0, (SAMPLE_HEADING, _FOOTER_STRONG))
+        # The warning is printed in bold, once, whether or not the sentence opens with it.
+        rest = document.footer_legal.removeprefix(SAMPLE_HEADING).lstrip(". ")
+        sentences = [(SAMPLE_HEADING, _FOOTER_STRONG), (rest, _FOOTER)]
     if page > 1:
         sentences.insert(0, (f"{document.title} Nomor {document.number or PREVIEW}", _FOOTER))
     for sentence, style in sentences:

@@ -64,12 +64,16 @@ def text_width(text: str, name: str, size: float) -> float:
 
 def unprintable_characters(text: str) -> set[str]:
     """The characters of ``text`` that no glyph shows, among them control and bidirectional characters."""
+    if text.isascii() and text.isprintable():
+        return set()
     glyphs = font(REGULAR).face.charToGlyph
     return {each for each in set(_normal(text)) - {"\n"} if ord(each) not in glyphs or not _visible(each)}
 
 
 def printable(text: str) -> str:
     """``text`` as it is printed: composed (NFC), and each unprintable character replaced visibly."""
+    if text.isascii() and text.isprintable():
+        return text
     normal = _normal(text)
     for character in unprintable_characters(normal):
         normal = normal.replace(character, REPLACEMENT)

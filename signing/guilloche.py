@@ -142,7 +142,7 @@ def _tiled(stamp_width: float, width: float, height: float) -> str:
     """The stamp in slanted, very light rows; every second row is shifted by half a step."""
     slant = math.radians(32)
     step_x, step_y = stamp_width * math.cos(slant) + 70, 150.0
-    operators = [_colour(tint((0.25, 0.25, 0.3), 0.11), "rg")]
+    operators = [_colour(tint((0.25, 0.25, 0.3), 0.065), "rg")]
     for row in range(int(height / step_y) + 2):
         for column in range(-1, int(width / step_x) + 2):
             x, y = (column + row % 2 / 2) * step_x, (row - 0.6) * step_y

@@ -8,7 +8,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
 from signing.fonts import BOLD, REGULAR, font
-from signing.layout import PAGE_HEIGHT, PAGE_WIDTH, Graphic, Row, SignatureField, Text
+from signing.layout import PAGE_HEIGHT, PAGE_WIDTH, Graphic, Pages, SignatureField, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class FieldPlace:
     rectangle: tuple[float, float, float, float]
 
 
-def paint(pages: list[list[tuple[float, Row]]]) -> tuple[bytes, FieldPlace | None]:
+def paint(pages: Pages) -> tuple[bytes, FieldPlace | None]:
     """The pages as an untagged PDF whose content carries marks, and the place of the signature field.
 
     Each page is a list of rows with the heights of their tops. The marks are added to the pieces' elements.

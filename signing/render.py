@@ -20,7 +20,7 @@ from signing.document import PermitDocument, canonical_json
 from signing.errors import IncompleteDocument, UnprintableText
 from signing.fonts import BOLD, printable, text_width, unprintable_characters
 from signing.guilloche import Vector, background, outlined
-from signing.layout import PAGE_HEIGHT, PAGE_WIDTH, WIDTH, paginate
+from signing.layout import PAGE_HEIGHT, PAGE_WIDTH, WIDTH, fit
 from signing.painting import FieldPlace, paint
 from signing.sign import FIELD_NAME
 from signing.tagging import Element, write_structure
@@ -44,7 +44,7 @@ def render_document(document: PermitDocument, *, preview: bool = False) -> bytes
             raise UnprintableText(characters)
     printed = _map_text(document, printable)
     root = Element("Document")
-    pages = paginate(compose(printed, root, preview=preview))
+    pages = fit(compose(printed, root, preview=preview))
     painted = [
         [*placed, (FOOTER_TOP, footer(printed, page, len(pages), root))]
         for page, placed in enumerate(pages, start=1)
@@ -59,7 +59,7 @@ def render_document(document: PermitDocument, *, preview: bool = False) -> bytes
         pdfa.describe(
             pdf,
             title=title,
-            author=printed.letterhead.line2,
+            author=printed.letterhead.line2.replace("\n", " "),
             created=printed.issued_on,
             language="id-ID",
         )
