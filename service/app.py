@@ -27,6 +27,8 @@ from service.accounts import pages as accounts_pages
 from service.applications import action_pages, pages_documents, pages_tracking, review_api, review_pages
 from service.applications import api as applications_api
 from service.applications import pages as applications_pages
+from service.catalogue import api as catalogue_api
+from service.catalogue import pages as catalogue_pages
 from service.config import Settings
 from service.database import open_engine
 from service.errors import (
@@ -41,6 +43,7 @@ from service.errors import (
     problem,
     translate_foreign,
 )
+from service.permits import api as permits_api
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
 from service.verification import api as verification_api
@@ -69,7 +72,10 @@ ROUTERS: list[APIRouter] = [
     pages_tracking.router,
     review_api.router,
     review_pages.router,
+    catalogue_api.router,
+    catalogue_pages.router,
     operations.router,
+    permits_api.router,
     permits_pages.router,
     pki_api.router,
     site.router,

@@ -1,7 +1,7 @@
 """Applications brought to a step of their workflow through the real transitions, and a city to sign in."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sqlmodel import Session
 from keys.authority import Subject
 from keys.hierarchy import enrol_official, init_hierarchy
 from keys.software import SoftwareKeyStore
+from keys.store import OpenKey
 from service.accounts.models import User
 from service.applications.models import Application
 from service.applications.transitions import apply_action
@@ -20,6 +21,13 @@ from service.applications.workflow import Action
 from service.catalogue.format import Catalogue, PermitType
 from service.catalogue.load import load_catalogue, read_catalogue
 from service.catalogue.models import find_permit_type
+from service.clock import city_date
+from service.database import reading
+from service.permits.compose import compose_document
+from service.permits.issue import Workshop, sign_application
+from service.permits.models import Permit
+from service.permits.register import current_version
+from service.storage import get_document
 
 OPERATIONS_PASSPHRASE = "sandi operasional uji"
 OFFICIAL_PASSPHRASE = "canting tembaga kuningan"
@@ -153,4 +161,32 @@ def bring_to_signature(
         )
 
 
-TODAY = date(2026, 11, 23)
+@dataclass(frozen=True)
+class Issued:
+    """A permit with the bytes of its document."""
+
+    permit: Permit
+    pdf: bytes
+
+
+def digest_shown(workshop: Workshop, city: City, case: Application, now: datetime) -> str:
+    """Return the digest of the preview that the head of office would see."""
+    with reading(workshop.engine) as session:
+        return compose_document(
+            session,
+            session.get_one(Application, case.id),
+            city.permit_type,
+            signer=session.get_one(User, city.head.id),
+            printing=workshop.printing,
+            today=city_date(now),
+        ).digest
+
+
+def issue_case(workshop: Workshop, city: City, case: Application, signer: OpenKey, now: datetime) -> Issued:
+    """Sign a case as the head of office and return what was issued."""
+    with reading(workshop.engine) as session:
+        head = actor_of(session, city.head)
+    digest = digest_shown(workshop, city, case, now)
+    permit = sign_application(workshop, case.id, actor=head, signer=signer, seen_digest=digest)
+    with reading(workshop.engine) as session:
+        return Issued(permit, get_document(workshop.storage, current_version(session, permit).sha256))

@@ -23,7 +23,6 @@ from service.audit import verify_chain
 from service.database import reading, transaction
 from service.errors import Conflict
 from service.mail import MailMessage
-from service.permits.compose import compose_document
 from service.permits.issue import (
     DocumentChanged,
     NotYoursToFinish,
@@ -58,22 +57,10 @@ def ready(workshop: Workshop, city: cases.City, now: datetime, **options: object
         return cases.bring_to_signature(session, city, now, **options)  # type: ignore[arg-type]
 
 
-def digest_of(workshop: Workshop, city: cases.City, case: Application, now: datetime) -> str:
-    with reading(workshop.engine) as session:
-        return compose_document(
-            session,
-            session.get_one(Application, case.id),
-            city.permit_type,
-            signer=session.get_one(User, city.head.id),
-            printing=workshop.printing,
-            today=cases.TODAY,
-        ).digest
-
-
 def sign(
     workshop: Workshop, city: cases.City, case: Application, head: Actor, signer: OpenKey, now: datetime
 ) -> Permit:
-    digest = digest_of(workshop, city, case, now)
+    digest = cases.digest_shown(workshop, city, case, now)
     return sign_application(workshop, case.id, actor=head, signer=signer, seen_digest=digest)
 
 
@@ -168,7 +155,7 @@ def test_a_crash_after_the_reservation_is_finished_under_the_same_number(
     workshop: Workshop, city: cases.City, head: Actor, signer: OpenKey, now: datetime
 ) -> None:
     case = ready(workshop, city, now)
-    digest = digest_of(workshop, city, case, now)
+    digest = cases.digest_shown(workshop, city, case, now)
     with transaction(workshop.engine) as session:
         reserved = reserve_permit(
             session, case.id, actor=head, now=now, seen_digest=digest, printing=workshop.printing
@@ -186,7 +173,7 @@ def test_two_hundred_attempts_on_one_case_give_one_permit(
     workshop: Workshop, city: cases.City, head: Actor, signer: OpenKey, now: datetime
 ) -> None:
     case = ready(workshop, city, now)
-    digest = digest_of(workshop, city, case, now)
+    digest = cases.digest_shown(workshop, city, case, now)
 
     def attempt(_number: int) -> str:
         try:
@@ -208,7 +195,7 @@ def test_two_hundred_cases_at_once_get_two_hundred_consecutive_numbers(
 ) -> None:
     with transaction(workshop.engine) as session:
         every = [cases.bring_to_signature(session, city, now) for _ in range(200)]
-    digests = {case.id: digest_of(workshop, city, case, now) for case in every}
+    digests = {case.id: cases.digest_shown(workshop, city, case, now) for case in every}
 
     def issue(case: Application) -> int:
         digest = digests[case.id]

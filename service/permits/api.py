@@ -1,0 +1,171 @@
+"""Permits for programmes: sign a case, read one's own permits, change a permit's status."""
+
+import uuid
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from service.accounts.access import OFFICERS, SIGNED_IN, Actor, allow, roles
+from service.accounts.models import User
+from service.clock import now
+from service.database import SessionDep, reading
+from service.permits.documents import document_response, find_readable
+from service.permits.issue import sign_application
+from service.permits.models import Permit
+from service.permits.register import permits_held_by, status_at
+from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
+from service.permits.signer import open_signer
+from service.permits.workshop import WorkshopDep, show_document
+from service.storage import StorageDep
+from service.web import SettingsDep
+
+router = APIRouter(prefix="/api/v1", tags=["permits"])
+Signer = Annotated[Actor, allow(roles("department_head", scope="sign"))]
+Officer = Annotated[Actor, allow(OFFICERS)]
+Reader = Annotated[Actor, allow(SIGNED_IN)]
+Code = Annotated[str, Path(max_length=32, examples=["0123456789ABCDEFGHJKMNPQRS"])]
+PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "Not signed in", **PROBLEM},
+    403: {"description": "Not allowed", **PROBLEM},
+    404: {"description": "Not found, or not yours", **PROBLEM},
+    409: {"description": "The case or permit has moved on", **PROBLEM},
+    422: {"description": "Something entered is wrong", **PROBLEM},
+    503: {"description": "Signing or storage is not available", **PROBLEM},
+}
+
+
+class DocumentToSign(BaseModel):
+    """What the official is about to sign: send its digest back, so that nothing else can be signed."""
+
+    digest: str = Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+    kind: str
+    title: str
+    empty_placeholders: list[str]
+    may_sign: bool
+
+
+class SigningOrder(BaseModel):
+    """The passphrase opens the official's key for this one act; it is never stored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"digest": "9f86d0…", "passphrase": "frasa sandi pejabat"}]}
+    )
+
+    digest: str = Field(max_length=64)
+    passphrase: SecretStr = Field(max_length=1024)
+
+
+class PermitSummary(BaseModel):
+    """A permit or rejection letter, for its holder and for officers."""
+
+    number: str
+    code: str
+    kind: str
+    title: str
+    holder: str
+    status: str
+    status_since: datetime
+    issued_on: date
+    valid_from: date
+    valid_until: date | None
+
+
+class StatusOrder(BaseModel):
+    """A decision over a permit's status; `reason` is one of the type's reasons for revocation."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"action": "revoke", "reason": "own_request", "remark": "Surat pemohon 1/2026"}]
+        }
+    )
+
+    action: Literal["suspend", "reinstate", "revoke"]
+    reason: str = Field(default="", max_length=40)
+    remark: str = Field(max_length=1000)
+
+
+@router.get("/cases/{application_id}/document", responses=REFUSALS)
+def document_to_sign(
+    application_id: uuid.UUID, actor: Officer, session: SessionDep, settings: SettingsDep
+) -> DocumentToSign:
+    """Describe the document that would be signed for a case."""
+    shown = show_document(session, application_id, actor=actor, settings=settings)
+    return DocumentToSign(
+        digest=shown.composed.digest,
+        kind=shown.composed.document.kind,
+        title=shown.composed.document.title,
+        empty_placeholders=list(shown.composed.empty_placeholders),
+        may_sign=shown.may_sign,
+    )
+
+
+@router.post("/cases/{application_id}/signature", status_code=201, responses=REFUSALS)
+def sign(
+    application_id: uuid.UUID,
+    order: SigningOrder,
+    actor: Signer,
+    workshop: WorkshopDep,
+    settings: SettingsDep,
+) -> PermitSummary:
+    """Sign a case: issue its permit, or its rejection letter."""
+    with reading(workshop.engine) as session:
+        official = session.get_one(User, actor.id)
+    signer = open_signer(settings.effective_keys_folder, official, order.passphrase.get_secret_value())
+    permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=order.digest)
+    return _summary(permit, permit.status, permit.status_since)
+
+
+@router.get("/my-permits", responses={401: REFUSALS[401], 403: REFUSALS[403]})
+def my_permits(
+    actor: Reader, session: SessionDep, limit: Annotated[int, Query(ge=1, le=500)] = 100
+) -> list[PermitSummary]:
+    """List the caller's own permits and letters, the newest first."""
+    moment = now()
+    return [
+        _summary(permit, *status_at(session, permit, moment))
+        for permit in permits_held_by(session, actor)[:limit]
+    ]
+
+
+@router.get(
+    "/permits/{code}/document",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}}, **REFUSALS},
+)
+def document(code: Code, actor: Reader, session: SessionDep, storage: StorageDep) -> Response:
+    """Give the signed document, byte for byte, to its holder or an officer."""
+    return document_response(session, storage, find_readable(session, code, actor))
+
+
+@router.post("/permits/{code}/status", responses=REFUSALS)
+def change_status(code: Code, order: StatusOrder, actor: Signer, session: SessionDep) -> PermitSummary:
+    """Suspend, reinstate or revoke a permit."""
+    permit = find_readable(session, code, actor)
+    moment = now()
+    if order.action == "reinstate":
+        permit = reinstate_permit(session, permit.id, remark=order.remark, actor=actor, now=moment)
+    else:
+        decide = suspend_permit if order.action == "suspend" else revoke_permit
+        permit = decide(
+            session, permit.id, reason_code=order.reason, remark=order.remark, actor=actor, now=moment
+        )
+    return _summary(permit, permit.status, permit.status_since)
+
+
+def _summary(permit: Permit, status: str, since: datetime) -> PermitSummary:
+    return PermitSummary(
+        number=permit.number,
+        code=permit.code,
+        kind=permit.kind,
+        title=str(permit.document["title"]),
+        holder=permit.holder_name,
+        status=status,
+        status_since=since,
+        issued_on=permit.issued_on,
+        valid_from=permit.valid_from,
+        valid_until=permit.valid_until,
+    )

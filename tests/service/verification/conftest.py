@@ -1,0 +1,51 @@
+"""An issued permit, and the sandbox that examines copies of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import cases
+import pytest
+from sqlalchemy import Engine
+
+from keys.software import SoftwareKeyStore
+from service.config import Settings
+from service.database import transaction
+from service.permits.compose import Printing
+from service.permits.issue import Workshop
+from service.permits.signer import open_operations_keys
+from service.storage import open_storage
+from service.verification.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def key_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys") / "keys"
+    cases.make_keys(folder, datetime.fromisoformat("2026-11-01T00:00:00+00:00"))
+    return folder
+
+
+@pytest.fixture
+def settings(settings: Settings, key_folder: Path) -> Settings:
+    return settings.model_copy(update={"keys_folder": key_folder})
+
+
+@pytest.fixture(scope="session")
+def sandbox(key_folder: Path) -> Iterator[Sandbox]:
+    # A busy test machine must not decide the verdict; the budget has its own tests.
+    sandbox = Sandbox(key_folder / "root.pem", seconds=30)
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def issued(engine: Engine, key_folder: Path, settings: Settings, now: datetime) -> cases.Issued:
+    keys = open_operations_keys(key_folder, cases.OPERATIONS_PASSPHRASE, lambda: now)
+    storage = open_storage(settings.effective_storage_url)
+    printing = Printing(settings.base_url, is_sample=True)
+    workshop = Workshop(engine, storage, keys.timestamper, lambda: now, printing)
+    with transaction(engine) as session:
+        city = cases.make_city(session, now)
+        case = cases.bring_to_signature(session, city, now)
+    signer = SoftwareKeyStore(key_folder).open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+    return cases.issue_case(workshop, city, case, signer, now)
