@@ -5,7 +5,7 @@ A page reads its own rows and one row of counts, however long the queue is.
 
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -111,7 +111,9 @@ def read_queue(session: Session, wanted: QueueFilter, *, actor: Actor, now: date
     today = city_date(now)
     soon = add_working_days(today, SOON_WORKING_DAYS, holidays_around(session, today, today))
     urgency = _urgency(today, soon)
-    condition = and_(*_conditions(session, wanted, actor))
+    revisions = _visible_revisions(session, actor)
+    types = {revision.id: revision.permit_type for revision in revisions}
+    condition = and_(*_conditions(session, wanted, actor, revisions))
     counted = select(urgency, func.count()).select_from(Application)
     found = session.exec(_with_open_visit(counted).where(condition).group_by(urgency)).all()
     counts = dict.fromkeys(Urgency, 0) | {Urgency(name): number for name, number in found}
@@ -130,7 +132,7 @@ def read_queue(session: Session, wanted: QueueFilter, *, actor: Actor, now: date
         .offset((page - 1) * PAGE_SIZE)
         .limit(PAGE_SIZE)
     )
-    rows = [_row(session, *record) for record in session.exec(listed)]
+    rows = [_row(types, *record) for record in session.exec(listed)]
     return QueuePage(rows, counts, total, page, page_count)
 
 
@@ -158,8 +160,9 @@ def _urgency(today: date, soon: date) -> ColumnElement[str]:
     )
 
 
-def _conditions(session: Session, wanted: QueueFilter, actor: Actor) -> list[ColumnElement[bool]]:
-    revisions = _visible_revisions(session, actor)
+def _conditions(
+    session: Session, wanted: QueueFilter, actor: Actor, revisions: Sequence[PermitTypeRevision]
+) -> list[ColumnElement[bool]]:
     conditions: list[Any] = [
         col(Application.submitted_at).is_not(None),
         col(Application.revision_id).in_([revision.id for revision in revisions]),
@@ -229,9 +232,13 @@ def _agency_of(session: Session, actor: Actor) -> str:
 
 
 def _row(
-    session: Session, application: Application, role: str | None, taker: str | None, urgency: str
+    types: Mapping[uuid.UUID, PermitType],
+    application: Application,
+    role: str | None,
+    taker: str | None,
+    urgency: str,
 ) -> QueueRow:
-    permit_type = session.get_one(PermitTypeRevision, application.revision_id).permit_type
+    permit_type = types[application.revision_id]
     assert application.submitted_at is not None
     return QueueRow(
         id=application.id,
