@@ -115,10 +115,11 @@ def _is_common(password: str) -> bool:
         return True
     if any(password in sequence * 2 or password in sequence[::-1] * 2 for sequence in SEQUENCES):
         return True
-    plain = re.sub(r"[^a-z]", "", password)
-    disguised = re.sub(r"[^a-z]", "", password.translate(DISGUISES))
-    stripped = re.sub(r"[^a-z]", "", password.strip("0123456789!@#$%^&*()._-+=? ").translate(DISGUISES))
-    return any(_is_one_common_word(letters) for letters in (plain, disguised, stripped)) or len(plain) == 0
+    if not any(char.isalpha() for char in password):
+        return True
+    ends = "0123456789!@#$%^&*()._-+=? "
+    disguised = (password, password.translate(DISGUISES), password.strip(ends).translate(DISGUISES))
+    return any(_is_one_common_word("".join(filter(str.isalpha, text))) for text in disguised)
 
 
 def _is_one_common_word(letters: str) -> bool:
