@@ -5,12 +5,12 @@ room of the signature. Here a signature passes only when the ETSI indication doe
 outside what is signed, nothing was modified, and what the certification permits was kept.
 """
 
-import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.decode_limits import DecodeLimits
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.ades.report import AdESStatus, AdESSubIndic
+from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.validation.ades import (
@@ -34,6 +34,7 @@ from pyhanko.sign.validation.policy_decl import (
     RevocationInfoGatheringSpec,
     SignatureValidationSpec,
 )
+from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko.sign.validation.status import SignatureCoverageLevel, StandardCMSSignatureStatus
 from pyhanko_certvalidator.context import CertValidationPolicySpec
 from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
@@ -47,6 +48,8 @@ from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
 from signing.container import container_intact
 from signing.errors import UnreadableDocument
+
+_Result = TypeVar("_Result")
 
 
 class Indication(StrEnum):
@@ -125,8 +128,11 @@ def validate_document(
     try:
         reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=decode_limits)
         found = bool(reader.root.get("/AcroForm"))
+        encrypted = reader.encrypted
     except Exception as error:  # Parsers leak whatever a hostile file provokes.
         raise UnreadableDocument("The file cannot be read as a PDF document.") from error
+    if encrypted:
+        raise UnreadableDocument("The document is encrypted.")
     try:
         signatures = reader.embedded_regular_signatures if found else []
     except Exception:
@@ -159,6 +165,8 @@ def _policy(trust_anchors: Sequence[x509.Certificate], crls: Sequence[bytes]) ->
             trust_manager=SimpleTrustManager.build(trust_roots=anchors),
             revinfo_policy=CertRevTrustPolicy(checking),
         ),
+        # pyHanko demands no usage unless told, and would take a TSA's certificate for a signer's.
+        key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
         local_knowledge=LocalKnowledge(known_crls=[CRLContainer(each) for each in lists]),
     )
@@ -181,7 +189,7 @@ def _validate_signature(
         signature.compute_integrity_info()  # type: ignore[no-untyped-call]
         integrity = _integrity(pdf, signature)
         level = _level(signature)
-        sub_indication, status = asyncio.run(_ades(signature, level, policy, at))
+        sub_indication, status = _run(_ades(signature, level, policy, at))
         certificate = signature.signer_cert
         signer, der = certificate.subject.native.get("common_name"), certificate.dump()
         signed_at = signature.self_reported_timestamp
@@ -201,6 +209,9 @@ def _validate_signature(
             docmdp_ok=False,
         )
     timestamp = status.timestamp_validity if status else None
+    timestamped_at = timestamp.timestamp if timestamp and timestamp.valid and timestamp.trusted else None
+    if sub_indication is AdESPassed.OK and timestamped_at:
+        sub_indication = _in_force(certificate, timestamped_at)
     indication, name, reasons = _judge(sub_indication, integrity, level)
     return SignatureReport(
         field_name=signature.field_name,
@@ -211,7 +222,7 @@ def _validate_signature(
         signer=signer,
         signer_certificate=der,
         signed_at=signed_at,
-        timestamped_at=timestamp.timestamp if timestamp and timestamp.valid and timestamp.trusted else None,
+        timestamped_at=timestamped_at,
         coverage_entire_file=integrity.coverage_entire_file,
         modification_level=integrity.modification_level,
         docmdp_ok=integrity.docmdp_ok,
@@ -234,6 +245,28 @@ async def _ades(
         raw_digest=signature.compute_digest(),
     )
     return result.ades_subindic, result.api_status
+
+
+def _run(validation: Coroutine[object, None, _Result]) -> _Result:
+    """Run pyHanko's coroutine to its end without an event loop: with nothing to fetch it never waits."""
+    try:
+        validation.send(None)
+    except StopIteration as finished:
+        result: _Result = finished.value
+        return result
+    validation.close()
+    raise RuntimeError("The validation waits for something outside this process.")
+
+
+def _in_force(certificate: asn1_x509.Certificate, signed: datetime) -> AdESSubIndic:
+    """Judge the proven time of signing by the signer's certificate (EN 319 102-1 §5.5.4).
+
+    pyHanko compares the two only when the certificate is out of bounds at the time of validation, and then
+    only with its beginning.
+    """
+    if signed < certificate.not_valid_before:
+        return AdESIndeterminate.NOT_YET_VALID
+    return AdESIndeterminate.EXPIRED if signed > certificate.not_valid_after else AdESPassed.OK
 
 
 def _level(signature: EmbeddedPdfSignature) -> str | None:

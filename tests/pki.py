@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from cryptography import x509
 
@@ -11,10 +12,10 @@ from keys.profiles import Profile
 from keys.software import KdfCost
 from keys.store import OpenKey, generate_key, sign_with
 
-NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 """The frozen time of tests that sign; the hierarchy begins a day before."""
 
-FAST = KdfCost(memory_kib=32, iterations=1, lanes=1)
+FAST = KdfCost(memory_kib=32, iterations=1)
 """Passphrases that cost nothing to check, for key stores in tests."""
 
 
@@ -31,6 +32,12 @@ class Pki:
     @property
     def trust_anchors(self) -> list[x509.Certificate]:
         return [self.root.certificate]
+
+
+@cache
+def throwaway_pki() -> Pki:
+    """Give the one hierarchy that tests share."""
+    return make_pki()
 
 
 def make_pki(*, begins: datetime = NOW - timedelta(days=1), algorithm: str = "p256") -> Pki:

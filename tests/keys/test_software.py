@@ -1,0 +1,228 @@
+import json
+import os
+import stat
+import threading
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pki import FAST, NOW, throwaway_pki
+
+from keys import software
+from keys.authority import Subject, create_root
+from keys.errors import (
+    AlgorithmNotSupported,
+    KeyAlreadyExists,
+    KeyFileDamaged,
+    KeyNameNotAllowed,
+    KeyNotFound,
+    WeakPassphrase,
+    WrongPassphrase,
+)
+from keys.software import SoftwareKeyStore
+from keys.store import generate_key
+
+PASSPHRASE = "kunci ruang arsip"
+
+
+@pytest.fixture
+def private_key():
+    return generate_key()
+
+
+@pytest.fixture
+def store(tmp_path, private_key):
+    """A store that holds the key `seal`."""
+    store = SoftwareKeyStore(tmp_path / "keys", cost=FAST)
+    certificate = create_root(Subject("Segel"), private_key, now=NOW).certificate
+    store.add_key("seal", private_key, [certificate], PASSPHRASE)
+    return store
+
+
+@pytest.mark.parametrize("algorithm", ["p256", "rsa3072", "ed25519"])
+def test_a_key_signs_after_it_was_kept(store, algorithm):
+    private_key = generate_key(algorithm)
+    store.add_key("other", private_key, [], PASSPHRASE)
+
+    opened = store.open_bare_key("other", PASSPHRASE)
+
+    assert opened.public_key == private_key.public_key()
+    assert opened.sign(b"data")
+
+
+def test_an_opened_key_brings_its_chain(store):
+    opened = store.open_key("seal", PASSPHRASE)
+
+    assert (opened.certificate, *opened.chain) == store.certificates("seal")
+    assert store.names() == ("seal",)
+
+
+def test_nothing_of_the_private_key_or_passphrase_is_readable(store, private_key):
+    content = b"".join(path.read_bytes() for path in store.folder.iterdir())
+
+    der = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    secret = private_key.private_numbers().private_value.to_bytes(32, "big")
+    assert PASSPHRASE.encode() not in content
+    assert secret not in content
+    assert der not in content
+
+
+def test_only_the_owner_reads_keys(store):
+    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((store.folder / "seal.key.json").stat().st_mode) == 0o600
+
+
+def test_a_file_records_its_own_cost(store):
+    """A store with another cost still opens the keys that were kept before."""
+    kept = json.loads((store.folder / "seal.key.json").read_bytes())
+
+    assert (kept["kdf"], kept["memory_kib"]) == ("argon2id", FAST.memory_kib)
+    assert SoftwareKeyStore(store.folder).open_key("seal", PASSPHRASE)
+
+
+def test_the_default_cost_is_the_rfcs():
+    cost = software.STRONG
+
+    assert (cost.memory_kib, cost.iterations) == (64 * 1024, 3)
+
+
+def test_officials_open_their_keys_at_the_same_time(store):
+    opened = []
+    threads = [
+        threading.Thread(target=lambda: opened.append(store.open_key("seal", PASSPHRASE)), daemon=True)
+        for _ in range(8)
+    ]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+
+    assert len(opened) == 8
+
+
+def test_a_wrong_passphrase_is_told_without_a_trace_of_it(store):
+    with pytest.raises(WrongPassphrase) as caught:
+        store.open_key("seal", "bukan kuncinya")
+
+    assert caught.value.__cause__ is None
+    assert "bukan kuncinya" not in f"{caught.value!r}{caught.value}"
+    assert "seal" not in str(caught.value)
+
+
+def test_a_passphrase_may_be_composed_either_way(store):
+    """A letter with an accent is one code point on some keyboards and two on others."""
+    store.change_passphrase("seal", PASSPHRASE, "caf\u00e9 di alun-alun")
+
+    assert store.open_key("seal", "cafe\u0301 di alun-alun")
+
+
+def test_changing_the_passphrase_shuts_out_the_old_one(store):
+    before = (store.folder / "seal.key.json").read_bytes()
+
+    store.change_passphrase("seal", PASSPHRASE, "sandi yang baru")
+
+    assert store.open_key("seal", "sandi yang baru")
+    with pytest.raises(WrongPassphrase):
+        store.open_key("seal", PASSPHRASE)
+    assert json.loads(before)["salt"] != json.loads((store.folder / "seal.key.json").read_bytes())["salt"]
+
+
+def test_a_failed_change_of_passphrase_changes_nothing(store):
+    with pytest.raises(WrongPassphrase):
+        store.change_passphrase("seal", "bukan kuncinya", "sandi yang baru")
+    with pytest.raises(WeakPassphrase):
+        store.change_passphrase("seal", PASSPHRASE, "pendek")
+
+    assert store.open_key("seal", PASSPHRASE)
+
+
+def test_a_crash_while_writing_leaves_the_old_file(store, monkeypatch):
+    def no_space(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match="No space"):
+            store.change_passphrase("seal", PASSPHRASE, "sandi yang baru")
+
+    assert store.open_key("seal", PASSPHRASE)
+    assert {path.name for path in store.folder.iterdir()} == {"seal.key.json", "seal.pem"}
+
+
+def test_a_key_is_never_overwritten(store):
+    with pytest.raises(KeyAlreadyExists):
+        store.add_key("seal", generate_key(), [], PASSPHRASE)
+
+    assert store.open_key("seal", PASSPHRASE)
+
+
+def test_one_of_two_writers_at_once_is_refused(store):
+    """The second writer passed the check before the first one's file appeared."""
+    path = store.folder / "seal.key.json"
+
+    with pytest.raises(KeyAlreadyExists):
+        software._write(path, b"other", mode=0o600, overwrite=False)
+
+    assert store.open_key("seal", PASSPHRASE)
+
+
+@pytest.mark.parametrize("name", ["../seal", "Seal", "", "a" * 64, "seal.pem", ".seal"])
+def test_a_name_never_leaves_the_folder(store, name):
+    with pytest.raises(KeyNameNotAllowed):
+        store.open_key(name, PASSPHRASE)
+
+
+def test_a_missing_key_is_told(store):
+    with pytest.raises(KeyNotFound):
+        store.open_key("tsa", PASSPHRASE)
+
+
+def test_a_short_passphrase_is_refused(store):
+    with pytest.raises(WeakPassphrase):
+        store.add_key("tsa", generate_key(), [], "1234567")
+
+    assert store.names() == ("seal",)
+
+
+def test_another_keys_certificate_is_refused(store):
+    with pytest.raises(KeyFileDamaged):
+        store.add_key("tsa", generate_key(), [throwaway_pki().tsa.certificate], PASSPHRASE)
+
+
+def test_a_weak_curve_is_refused(store):
+    with pytest.raises(AlgorithmNotSupported):
+        store.add_key("tsa", ec.generate_private_key(ec.SECP192R1()), [], PASSPHRASE)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file[:-20],
+        lambda file: file.replace(b"argon2id", b"argon2ix"),
+        lambda file: file.replace(b'"lanes": 1', b'"lanes": 4'),
+        lambda file: b"[]",
+        lambda file: file.replace(b'"iterations": 1', b'"iterations": "1"'),
+    ],
+)
+def test_a_damaged_file_is_told_from_a_wrong_passphrase(store, damage):
+    path = store.folder / "seal.key.json"
+    path.write_bytes(damage(path.read_bytes()))
+
+    with pytest.raises(KeyFileDamaged):
+        store.open_key("seal", PASSPHRASE)
+
+
+def test_a_file_under_another_name_does_not_open(store):
+    (store.folder / "tsa.key.json").write_bytes((store.folder / "seal.key.json").read_bytes())
+
+    with pytest.raises(KeyFileDamaged):
+        store.open_bare_key("tsa", PASSPHRASE)
+
+
+def test_an_exchanged_certificate_is_noticed(store):
+    pem = throwaway_pki().seal.certificate.public_bytes(Encoding.PEM)
+    (store.folder / "seal.pem").write_bytes(pem)
+
+    with pytest.raises(KeyFileDamaged):
+        store.open_key("seal", PASSPHRASE)
