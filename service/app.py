@@ -1,5 +1,6 @@
 """create_app(): the whole service put together: routers, errors, headers, jobs."""
 
+import logging
 import secrets
 import sys
 import traceback
@@ -136,6 +137,9 @@ def configure_logging() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    for library in ("pyhanko", "pyhanko_certvalidator"):
+        # They log whole tracebacks of whatever a hostile file provokes.
+        logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 # Errors ---------------------------------------------------------------------------------------

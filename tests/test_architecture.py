@@ -9,10 +9,8 @@ from pathlib import Path
 
 from babel.messages.extract import extract_from_file
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, APIRouter
-from starlette.routing import BaseRoute, Mount
+from routes import api_routes, policy_of
 
-from service.accounts.access import PolicyCheck
 from service.web import HERE, english_messages
 
 ROOT = Path(__file__).parent.parent
@@ -140,30 +138,10 @@ def test_no_private_key_is_in_the_checkout() -> None:
 # Policies -------------------------------------------------------------------------------------
 
 
-def api_routes(routes: list[BaseRoute]) -> Iterator[APIRoute]:
-    for route in routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif not isinstance(route, Mount):
-            included = getattr(route, "original_router", None) or getattr(route, "router", None)
-            if isinstance(included, APIRouter):
-                yield from api_routes(included.routes)
-
-
-def declares_policy(route: APIRoute) -> bool:
-    waiting = [route.dependant]
-    while waiting:
-        dependant = waiting.pop()
-        if isinstance(dependant.call, PolicyCheck):
-            return True
-        waiting += dependant.dependencies
-    return False
-
-
 def test_every_route_declares_its_policy(app: FastAPI) -> None:
     routes = list(api_routes(app.routes))
     assert len(routes) > 50
-    assert [route.path for route in routes if not declares_policy(route)] == []
+    assert [route.path for route in routes if policy_of(route) is None] == []
 
 
 # Language -------------------------------------------------------------------------------------
