@@ -1,5 +1,6 @@
 """One's own account, for people: profile, password, second factor, sessions, API tokens."""
 
+import io
 import uuid
 from datetime import timedelta
 from typing import Annotated, Any
@@ -153,8 +154,9 @@ def show_qr(actor: Halfway, session: SessionDep, settings: SettingsDep) -> Respo
     if secret is None:
         raise NotEnrolled
     uri = enrolment_uri(secret, session.get_one(User, actor.id).email)
-    svg = segno.make(uri, error="m").svg_inline(scale=5, border=4, light="#fff", omitsize=False, svgns=True)
-    return Response(svg, media_type="image/svg+xml")
+    svg = io.BytesIO()
+    segno.make(uri, error="m").save(svg, kind="svg", scale=5, border=4, light="#fff")
+    return Response(svg.getvalue(), media_type="image/svg+xml")
 
 
 @router.post("/second-factor/confirm")

@@ -45,6 +45,7 @@ ANSWER_ALIKE = {
     "/sign-in/code",  # Whoever needs no code is led on, or back to the start.
     "/sign-out",  # These lead to the sign-in page because they did what was asked.
     "/account/sessions/end-all",
+    "/account/second-factor/remove",  # An officer may not go without one.
     "/metrics",  # Its own rule: on the machine itself, or with the metrics token.
 }
 """Routes whose answer to those who are allowed looks like a refusal."""
