@@ -17,6 +17,7 @@ from pwdlib import PasswordHash
 from sqlmodel import Session, select
 
 from service.accounts.access import Actor
+from service.accounts.letters import send_letter
 from service.accounts.models import User
 from service.accounts.sessions import revoke_sessions
 from service.audit import record_event
@@ -118,8 +119,8 @@ def _is_common(password: str) -> bool:
     if not any(char.isalpha() for char in password):
         return True
     ends = "0123456789!@#$%^&*()._-+=? "
-    disguised = (password, password.translate(DISGUISES), password.strip(ends).translate(DISGUISES))
-    return any(_is_one_common_word("".join(filter(str.isalpha, text))) for text in disguised)
+    readings = (password, password.translate(DISGUISES), password.strip(ends).translate(DISGUISES))
+    return any(_is_one_common_word("".join(filter(str.isalpha, text))) for text in readings)
 
 
 def _is_one_common_word(letters: str) -> bool:
@@ -158,6 +159,7 @@ def change_password(session: Session, actor: Actor, *, current: str, new: str, n
     user.password_hash = hash_password(new)
     session.add(user)
     revoked = revoke_sessions(session, user.id, now, keep=actor.session_id)
+    send_letter(session, user, "password_changed", now)
     record_event(
         session,
         action="password_changed",
