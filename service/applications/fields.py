@@ -18,7 +18,7 @@ from service.catalogue.format import (
     PermitType,
     Section,
 )
-from service.catalogue.forms import CIRCUMSTANCES
+from service.catalogue.forms import CIRCUMSTANCES, field_applies
 from service.catalogue.regions import kelurahan_by_kecamatan
 from service.clock import CITY_TIMEZONE
 from service.errors import FieldProblem
@@ -289,18 +289,20 @@ class Row:
     href: str | None = None
 
 
-def section_rows(
-    section: Section, values: Mapping[str, Any], language: str, href: str | None = None
-) -> list[Row]:
-    """Return a page's answers to read back."""
+def section_rows(section: Section, application: Application, language: str) -> list[Row]:
+    """Return a page's answers to read back; a field that has no meaning beside them is left out."""
     return [
-        Row(
-            field.label.text(language),
-            display_value(field, values.get(field.key), language),
-            f"{href}#{field.key}{'-day' if field.type is FieldType.DATE else ''}" if href else None,
-        )
+        field_row(field, application, language)
         for field in section.fields
+        if application.values.get(field.key) is not None
+        or field_applies(field, application.values, application.request, application.applicant_kind)
     ]
+
+
+def field_row(field: Field, application: Application, language: str, href: str | None = None) -> Row:
+    """Return one answer to read back."""
+    value = display_value(field, application.values.get(field.key), language)
+    return Row(field.label.text(language), value, href)
 
 
 def section_states(

@@ -282,23 +282,18 @@ def _check_page(
     declarations = declarations_of(permit_type, application)
     problems = submit.problems_before_submission(session, application, now(), declared=True)
     given = given_documents(session, application)
-    base = f"/applications/{application.id}"
     unticked = error.problems if error else ()
     views = fields.field_views(
         declarations, permit_type, {}, [p for p in unticked if p not in problems], language
     )
     sections = [
-        (
-            section,
-            fields.section_rows(section, application.values, language, f"{base}/sections/{section.key}"),
-        )
+        (section, fields.section_rows(section, application, language))
         for section in sections_of(permit_type, application)
     ]
     documents = [
         fields.Row(
             document.label.text(language),
             given[document.key].filename if document.key in given else "",
-            f"{base}/documents#field-{document.key}",
         )
         for document in documents_of(permit_type, application)
     ]

@@ -94,15 +94,12 @@ def show_corrections(
     base = f"/applications/{application.id}"
     to_mend = [
         {
-            "row": row,
+            "row": fields.field_row(item.field, application, language, f"{base}/correct/fields"),
             "remark": item.remark,
             "key": item.field.key,
             "error": messages.get(item.field.key),
         }
         for item in asked.fields
-        for row in fields.section_rows(
-            _section_of([item.field]), application.values, language, f"{base}/correct/fields"
-        )
     ]
     documents = [
         fields.document_view(
