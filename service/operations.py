@@ -13,6 +13,7 @@ from keys.errors import KeyNotFound
 from service import jobs
 from service.accounts.access import PUBLIC, Actor, allow
 from service.accounts.links import one_time_address
+from service.applications.daily import expire_drafts, send_overdue_alarms
 from service.clock import now
 from service.config import Settings
 from service.database import SessionDep, transaction
@@ -90,9 +91,15 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         with transaction(engine) as session:
             expire_permits(session, now())
 
+    def remind() -> None:
+        with transaction(engine) as session:
+            send_overdue_alarms(session, now())
+
     return [
         jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
+        jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
+        jobs.Job("overdue_alarm", remind, cron="0 7 * * 1-5"),
     ]
 
 

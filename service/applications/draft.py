@@ -119,13 +119,20 @@ def delete_draft(
     application = lock_own_application(session, application_id, actor)
     if application.state != State.DRAFT:
         raise NotADraft
+    discard_draft(session, storage, application, "application.draft_deleted", actor, now)
+
+
+def discard_draft(
+    session: Session, storage: Storage, application: Application, action: str, actor: Actor, now: datetime
+) -> None:
+    """Delete a locked draft with all its files, and record it under the action's name."""
     for upload in session.exec(select(Upload).where(Upload.application_id == application.id)):
         remove_upload(session, storage, upload, now)
         session.delete(upload)
     session.flush()
     session.delete(application)
     session.flush()
-    _record(session, application, "application.draft_deleted", actor, now)
+    _record(session, application, action, actor, now)
 
 
 def _record(session: Session, application: Application, action: str, actor: Actor, now: datetime) -> None:
@@ -134,7 +141,7 @@ def _record(session: Session, application: Application, action: str, actor: Acto
         action=action,
         subject_type="application",
         subject_id=application.id,
-        actor_id=actor.id,
+        actor_id=actor.user_id,
         actor_name=actor.full_name,
         actor_role=actor.role_for_audit,
         now=now,
