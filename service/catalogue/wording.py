@@ -178,8 +178,8 @@ def _written(
         return ""
     match suffix:
         case "words":
-            whole = isinstance(value, float) and value.is_integer()
-            return str(num2words(int(value) if whole else value, lang="id"))
+            number = int(value) if isinstance(value, float) and value.is_integer() else value
+            return str(num2words(number, lang="id"))
         case "name":
             return region_name(str(value))
         case "long":
