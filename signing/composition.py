@@ -12,7 +12,6 @@ from signing.document import Facts, Heading, NumberedList, Paragraph, PermitDocu
 from signing.fonts import BOLD, REGULAR, text_width
 from signing.layout import (
     BODY,
-    BOTTOM,
     LEFT,
     MM,
     SMALL,
@@ -52,7 +51,7 @@ _QR_MODULE = 0.42 * MM
 _QR_MASK = 3
 _SIGNATURE_X = LEFT + 0.45 * WIDTH
 
-FOOTER_TOP = BOTTOM - 14
+_FOOTER_BOTTOM = 9 * MM
 _FOOTER = Style(REGULAR, 7.5, 9.5)
 _FOOTER_STRONG = Style(BOLD, 8.5, 11)
 
@@ -88,7 +87,7 @@ def _letterhead(document: PermitDocument, root: Element) -> list[Row]:
         *centred_rows(element, head.contact, _ADDRESS),
     ]
     rules = f"0 g 0 -0.8 {WIDTH:.2f} 0.8 re 0 -4.4 {WIDTH:.2f} 2.2 re f"
-    microtext = f"q 0 -7.6 {WIDTH:.2f} 2.4 re W n 1 0 0 1 0 -7.2 cm /MicrotextLine Do Q"
+    microtext = f"q 0 -8.2 {WIDTH:.2f} 2.6 re W n 1 0 0 1 0 -7.7 cm /MicrotextLine Do Q"
     pieces = (Graphic(None, LEFT, 5, WIDTH, 8, f"{rules} {microtext}"),)
     return [*rows, Row(13, pieces, keep=True)]
 
@@ -281,23 +280,27 @@ def _preview_box(root: Element) -> tuple[list[Piece], float]:
     return pieces, _LINE_TOP + side + 8
 
 
-def footer(document: PermitDocument, page: int, pages: int, root: Element) -> Row:
-    """What stands at the foot of each page; on the last one it is read aloud too, elsewhere an artifact."""
+def footer(document: PermitDocument, page: int, pages: int, root: Element) -> tuple[float, Row]:
+    """What stands at the foot of a page, with the height of its top.
+
+    On the last page it is read aloud too, elsewhere it is an artifact.
+    """
     count = f"Halaman {page} dari {pages}"
     count_x = LEFT + WIDTH - text_width(count, _FOOTER.font, _FOOTER.size)
-    rule = Graphic(None, LEFT, 0, WIDTH, 1, f"0.45 g 0 0 {WIDTH:.2f} 0.4 re f")
-    drop = 4.0
-    pieces: list[Piece] = [rule, Text(None, count_x, drop + _FOOTER.size, count, _FOOTER)]
     sentences = [(document.footer_legal, _FOOTER)]
     if document.is_sample:
         # The warning is printed in bold, once, whether or not the sentence opens with it.
         rest = document.footer_legal.removeprefix(SAMPLE_HEADING).lstrip(". ")
         sentences = [(SAMPLE_HEADING, _FOOTER_STRONG), (rest, _FOOTER)]
     if page > 1:
-        sentences.insert(0, (f"{document.title} Nomor {document.number or PREVIEW}", _FOOTER))
+        sentences.insert(0, (f"NOMOR : {document.number or PREVIEW}", _FOOTER))
+    pieces: list[Piece] = [Graphic(None, LEFT, 0, WIDTH, 1, f"0.45 g 0 0 {WIDTH:.2f} 0.4 re f")]
+    drop, baseline = 4.0, 0.0
     for sentence, style in sentences:
         element = root.add("P") if page == pages else None
         for line in break_lines(sentence, style, count_x - LEFT - 16):
-            pieces.append(Text(element, LEFT, drop + style.size, line, style))
+            baseline = drop + style.size
+            pieces.append(Text(element, LEFT, baseline, line, style))
             drop += style.leading
-    return Row(drop, tuple(pieces))
+    pieces.append(Text(None, count_x, baseline, count, _FOOTER))
+    return _FOOTER_BOTTOM + drop, Row(drop, tuple(pieces))

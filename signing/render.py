@@ -15,7 +15,7 @@ from typing import Any
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 
 from signing import pdfa
-from signing.composition import FOOTER_TOP, MICROTEXT_SIZE, PREVIEW, SAMPLE, compose, footer, microtext
+from signing.composition import MICROTEXT_SIZE, PREVIEW, SAMPLE, compose, footer, microtext
 from signing.document import PermitDocument, canonical_json
 from signing.errors import IncompleteDocument, UnprintableText
 from signing.fonts import BOLD, printable, text_width, unprintable_characters
@@ -46,8 +46,7 @@ def render_document(document: PermitDocument, *, preview: bool = False) -> bytes
     root = Element("Document")
     pages = fit(compose(printed, root, preview=preview))
     painted = [
-        [*placed, (FOOTER_TOP, footer(printed, page, len(pages), root))]
-        for page, placed in enumerate(pages, start=1)
+        [*placed, footer(printed, page, len(pages), root)] for page, placed in enumerate(pages, start=1)
     ]
     with _LOCK:
         content, field = paint(painted)
