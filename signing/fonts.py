@@ -50,7 +50,7 @@ def font_bytes(name: str) -> bytes:
 @cache
 def font(name: str) -> TTFont:
     """The ReportLab font ``name``. Its per-document state makes it usable by one document at a time."""
-    loaded = TTFont(name, io.BytesIO(font_bytes(name)), shapable=False)
+    loaded = TTFont(name, io.BytesIO(font_bytes(name)), asciiReadable=False, shapable=False)
     # Instantiating keeps the variable font's own name, which says Regular for every weight.
     loaded.face.name = name.encode()
     return loaded
