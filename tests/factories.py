@@ -169,6 +169,25 @@ HEALTH_WORKER_VALUES: dict[str, Any] = {
 }
 """Right answers of a new application by a person."""
 
+ADVERTISEMENT = "reklame-tetap"
+ADVERTISEMENT_VALUES: dict[str, Any] = {
+    **{
+        key: value
+        for key, value in HEALTH_WORKER_VALUES.items()
+        if not key.startswith(("str_", "practice_", "profession"))
+    },
+    "ad_kind": "billboard_tiang",
+    "ad_theme": "Batik Contoh",
+    "width_m": 4,
+    "height_m": 6,
+    "faces": 1,
+    "land_status": "milik_sendiri",
+    "location_street": "Jalan Batik",
+    "location_village": "33.75.01.1002",
+    "location_point": "-6.88861,109.67528",
+}
+"""Right answers of a new application whose way has a payment step."""
+
 
 @cache
 def city_catalogue() -> Catalogue:

@@ -1,6 +1,7 @@
 """The citizen's pages after submitting: track, correct, pay, withdraw."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -23,7 +24,7 @@ from service.catalogue.format import Bilingual, DocumentRequirement, PermitType,
 from service.catalogue.models import active_city
 from service.clock import now
 from service.database import SessionDep
-from service.errors import ServiceError
+from service.errors import FieldProblem, ServiceError
 from service.web import language_of, redirect, render, translate
 
 router = APIRouter(include_in_schema=False)
@@ -137,31 +138,37 @@ def correct_fields_page(
 ) -> Response:
     """Ask anew for the fields to be mended."""
     application = draft.own_application(session, application_id, actor)
-    return _correct_fields_page(request, session, application, with_errors=False)
+    return _correct_fields_page(request, session, application)
 
 
 def _correct_fields_page(
-    request: Request, session: Session, application: Application, *, with_errors: bool
+    request: Request,
+    session: Session,
+    application: Application,
+    problems: Sequence[FieldProblem] = (),
 ) -> Response:
+    language = language_of(request)
     permit_type = permit_type_of(session, application)
     asked = correct.correction_round(session, application, permit_type, now())
-    problems = correct.problems_before_resubmission(session, application, now()) if with_errors else []
     views = fields.field_views(
         [item.field for item in asked.fields],
         permit_type,
         application.values,
         problems,
-        language_of(request),
+        language,
         {item.field.key: item.remark for item in asked.fields if item.remark},
     )
+    shown = {view.key for view in views}
+    # A change may disagree with an answer that is not on this page: a birth date with the NIK.
+    elsewhere = [{"field": None, "message": p.message(language)} for p in problems if p.field not in shown]
     return render(
         request,
         "applications/correct_fields.html",
-        422 if any(view.error for view in views) else 200,
+        422 if problems else 200,
         application=application,
         type=permit_type,
         views=views,
-        summary=summary_of_views(views),
+        summary=summary_of_views(views) + elsewhere,
     )
 
 
@@ -178,11 +185,13 @@ def save_corrections(
     if keys:
         values = typed_values(_section_of([item.field for item in asked.fields]), form)
         application = correct.save_corrections(session, application_id, values, actor=actor, now=moment)
-    problems = correct.problems_before_resubmission(session, application, moment)
-    following = correct.correction_round(session, application, permit_type, moment)
-    open_now = {item.field.key for item in following.fields}
-    if any(problem.field in open_now for problem in problems):
-        return _correct_fields_page(request, session, application, with_errors=True)
+    problems = [
+        problem
+        for problem in correct.problems_before_resubmission(session, application, moment)
+        if problem.pointer.startswith("/values/")
+    ]
+    if problems:
+        return _correct_fields_page(request, session, application, problems)
     saved = translate("Perbaikan isian tersimpan.", language_of(request))
     return redirect(request, f"/applications/{application.id}/correct", flash=("success", saved))
 

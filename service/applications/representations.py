@@ -24,7 +24,7 @@ Value = (
     Line
     | StrictBool
     | Annotated[StrictInt, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-    | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+    | Annotated[StrictFloat, Field(ge=-MAX_INTEGER, le=MAX_INTEGER, allow_inf_nan=False)]
     | Annotated[list[Line], Field(max_length=200)]
     | None
 )

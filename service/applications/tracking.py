@@ -186,7 +186,8 @@ def _history(
     )
     if withdrawn_while_returned:
         entries.append(HistoryEntry(application.updated_at, ACTION_TEXTS[Action.WITHDRAW]))
-    return tuple(sorted(entries, key=lambda entry: entry.at, reverse=True))
+    entries.sort(key=lambda entry: entry.at)
+    return tuple(reversed(entries))
 
 
 def _text_of(visit: StepVisit, application: Application, permit_type: PermitType) -> Bilingual:

@@ -35,7 +35,9 @@ EXTENSIONS = {"image/jpeg": ".jpg", "image/png": ".png", "application/pdf": ".pd
 ACCEPTED_MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "pdf": "application/pdf"}
 """The catalogue's words for kinds of files, as media types."""
 KIND_NAMES = {"image/jpeg": "JPEG", "image/png": "PNG", "application/pdf": "PDF"}
-FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; sandbox"
+FILE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; sandbox"
+)
 """Laid on every file served: whatever is in it runs nothing and reaches nowhere."""
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from factories import (
+    ADVERTISEMENT,
+    ADVERTISEMENT_VALUES,
     HEALTH_WORKER_VALUES,
     WRAPPING_KEYS,
     actor_of,
@@ -476,31 +478,11 @@ def test_an_answer_that_was_good_in_time_is_not_judged_again(
 # Paying and withdrawing ---------------------------------------------------------------------------
 
 
-def reklame_values() -> dict[str, Any]:
-    person = {
-        key: value
-        for key, value in HEALTH_WORKER_VALUES.items()
-        if not key.startswith(("str_", "practice_", "profession"))
-    }
-    return {
-        **person,
-        "ad_kind": "billboard_tiang",
-        "ad_theme": "Batik Contoh",
-        "width_m": 4,
-        "height_m": 6,
-        "faces": 1,
-        "land_status": "milik_sendiri",
-        "location_street": "Jalan Batik",
-        "location_village": "33.75.01.1002",
-        "location_point": "-6.88861,109.67528",
-    }
-
-
 def test_paying_needs_the_proof_and_moves_on(
     session: Session, storage: Storage, citizen: User, now: datetime
 ) -> None:
     actor = actor_of(session, citizen)
-    application = make_submitted(session, storage, citizen, slug="reklame-tetap", values=reklame_values())
+    application = make_submitted(session, storage, citizen, slug=ADVERTISEMENT, values=ADVERTISEMENT_VALUES)
     with pytest.raises(ActionNotAllowed):
         pay(session, application.id, actor=actor, now=now)
     with pytest.raises(DocumentNotAsked):
