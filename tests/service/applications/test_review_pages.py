@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
@@ -23,13 +24,17 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from service.accounts.models import User
+from service.applications.action_wording import WORDING
 from service.applications.correct import resubmit_application, save_corrections
 from service.applications.models import Application, Correction, StepVisit
 from service.applications.remarks import Remark
 from service.applications.review import act_on_case, return_case
-from service.applications.workflow import Action, State
+from service.applications.review_pages import URGENCY_TITLES
+from service.applications.transitions import DEEDS
+from service.applications.workflow import APPLICANT_ACTIONS, Action, State
 from service.catalogue.models import get_revision
 from service.database import reading, transaction
+from service.web import english_messages
 
 Signed = Callable[..., User]
 
@@ -302,8 +307,14 @@ def test_every_page_speaks_english_too(
     officer("front_office")
     english = client.get(f"/officer/cases/{case_id}{path}?lang=en").text
     assert 'lang="en"' in english
-    for indonesian in ("Kembali ke", "Riwayat<", "Batal<", "Catatan ", "Tindakan", "Permohonan"):
+    for indonesian in ("Kembali ", "Riwayat<", "Batal<", "Petugas Front", "Catatan ", "pemohon"):
         assert indonesian not in english
+
+
+def test_every_action_is_worded_in_both_languages() -> None:
+    texts = {text for wording in WORDING.values() for text in astuple(wording)[:-1] if text}
+    assert texts | set(URGENCY_TITLES.values()) <= set(english_messages())
+    assert set(WORDING) | APPLICANT_ACTIONS == set(Action) == set(DEEDS)
 
 
 # API ------------------------------------------------------------------------------------------
