@@ -15,13 +15,16 @@ from keys.hierarchy import enrol_official, init_hierarchy
 from keys.software import SoftwareKeyStore
 from keys.store import OpenKey
 from service.accounts.models import User
+from service.applications import review
 from service.applications.models import Application
+from service.applications.remarks import Remark
 from service.applications.transitions import apply_action
 from service.applications.workflow import Action
 from service.catalogue.format import Catalogue, PermitType
 from service.catalogue.load import load_catalogue, read_catalogue
 from service.catalogue.models import find_permit_type
 from service.clock import city_date
+from service.config import Settings
 from service.database import reading
 from service.permits.compose import compose_document
 from service.permits.issue import Workshop, sign_application
@@ -76,16 +79,29 @@ class City:
     permit_type: PermitType
 
 
-def make_city(session: Session, now: datetime, *, head_key: str | None = "official-head") -> City:
-    """Load the catalogue and make an officer of each role; the head signs with `head_key`."""
+def make_city(
+    session: Session,
+    now: datetime,
+    *,
+    head_key: str | None = "official-head",
+    settings: Settings | None = None,
+) -> City:
+    """Load the catalogue and make an officer of each role; the head signs with `head_key`.
+
+    With `settings` the officers have their second factor set up.
+    """
     load_catalogue(session, catalogue(), now)
-    officers = {role: make_officer(session, [role], full_name=f"Petugas {role}") for role in APPROVING}
+    officers = {
+        role: make_officer(session, [role], full_name=f"Petugas {role}", settings=settings)
+        for role in APPROVING
+    }
     head = make_officer(
         session,
         ["department_head"],
         full_name="Dra. Contoh Pejabat, M.Si.",
         position="Kepala Dinas Penanaman Modal dan Pelayanan Terpadu Satu Pintu",
         key_name=head_key,
+        settings=settings,
     )
     return City(make_citizen(session), officers, head, find_permit_type(session, SLUG).permit_type)
 
@@ -111,8 +127,8 @@ def make_keys(folder: Path, now: datetime) -> SoftwareKeyStore:
     return keys
 
 
-def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:
-    """Submit an application of type SLUG with valid values, its uploads left out."""
+def draft_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:
+    """Begin an application of type SLUG with valid values, its uploads left out."""
     revision = find_permit_type(session, SLUG)
     application = Application(
         applicant_id=city.citizen.id,
@@ -127,6 +143,12 @@ def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> 
     )
     session.add(application)
     session.flush()
+    return application
+
+
+def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:
+    """Submit an application of type SLUG with valid values, its uploads left out."""
+    application = draft_case(session, city, now, **changes)
     application.receipt_number = f"P-{now:%Y%m%d}-{application.id.hex[:6].upper()}"
     return apply_action(
         session,
@@ -134,7 +156,7 @@ def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> 
         Action.SUBMIT,
         actor=actor_of(session, city.citizen),
         now=now,
-        permit_type=revision.permit_type,
+        permit_type=city.permit_type,
     )
 
 
@@ -159,6 +181,16 @@ def bring_to_signature(
             permit_type=city.permit_type,
             note=note,
         )
+
+
+def return_case(session: Session, city: City, application: Application, now: datetime) -> Application:
+    """Return a submitted case to its applicant, asking for one field and one document."""
+    asked = [
+        Remark("field", "str_number", "Nomor STR tidak sama dengan hasil pindai."),
+        Remark("document", "photo", "Pas foto buram."),
+    ]
+    actor = actor_of(session, city.officers["front_office"])
+    return review.return_case(session, application.id, asked, actor=actor, now=now, seen_visit=None)
 
 
 @dataclass(frozen=True)

@@ -120,19 +120,29 @@ def session(_shared_engine: Engine) -> Iterator[Session]:
         outer.rollback()
 
 
+@pytest.fixture(scope="session")
+def make_settings() -> Callable[[Path], Settings]:
+    """Give the function that makes settings over a folder of the test's own."""
+
+    def make(folder: Path) -> Settings:
+        return Settings(
+            _env_file=None,
+            environment="test",
+            base_url="http://testserver",
+            data_folder=folder / "var",
+            secret_key="a-secret-of-the-tests-0123456789abcdef",
+            wrapping_keys=f"test:{base64.b64encode(bytes(range(32))).decode()}",
+            operations_passphrase="sandi operasional uji",
+            runs_jobs=False,
+            smtp_security="none",
+        )
+
+    return make
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        _env_file=None,
-        environment="test",
-        base_url="http://testserver",
-        data_folder=tmp_path / "var",
-        secret_key="a-secret-of-the-tests-0123456789abcdef",
-        wrapping_keys=f"test:{base64.b64encode(bytes(range(32))).decode()}",
-        operations_passphrase="sandi operasional uji",
-        runs_jobs=False,
-        smtp_security="none",
-    )
+def settings(tmp_path: Path, make_settings: Callable[[Path], Settings]) -> Settings:
+    return make_settings(tmp_path)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from service.clock import city_date
 from service.permits.models import Kind, Permit
 from service.permits.numbering import spaced_code
 from signing.document import Letterhead, PermitDocument, SignatureBlock, canonical_json
+from signing.render import unprintable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class Composed:
     document: PermitDocument
     empty_placeholders: tuple[str, ...]
     """What the wording asks for and the application does not say; such a document is not signed."""
+
+    unprintable: str
+    """Characters the document's font has no glyph for; such a document is not signed either."""
 
     @property
     def digest(self) -> str:
@@ -78,7 +82,7 @@ def compose_document(
         issued_on=permit.issued_on if permit else None,
         data=_data(permit_type, application, permit, rejects=rejects),
     )
-    return Composed(document, wording.empty_placeholders)
+    return Composed(document, wording.empty_placeholders, unprintable(document))
 
 
 def _facts(

@@ -133,6 +133,13 @@ def reserve_permit(
     )
     if not hmac.compare_digest(shown.digest, seen_digest):
         raise DocumentChanged
+    if shown.unprintable:
+        raise WordingIncomplete(
+            f"Dokumen memuat karakter yang tidak dapat dicetak: {shown.unprintable}. "
+            "Kembalikan permohonan agar pemohon menulisnya dengan huruf Latin.",
+            f"The document contains characters that cannot be printed: {shown.unprintable}. "
+            "Return the application so that the applicant writes them in Latin letters.",
+        )
     if shown.empty_placeholders:
         names = ", ".join(shown.empty_placeholders)
         raise WordingIncomplete(

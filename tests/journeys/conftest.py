@@ -1,0 +1,179 @@
+"""A served city in a real process's threads, and a real Chromium to visit it."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import cases
+import pytest
+import uvicorn
+from factories import actor_of, make_officer
+from playwright.sync_api import Browser, Page, sync_playwright
+from postgres import require
+from sqlalchemy import Engine
+
+from keys.software import SoftwareKeyStore
+from service import clock
+from service.accounts.access import SESSION_COOKIE, uses_second_factor
+from service.accounts.models import User
+from service.accounts.sessions import open_session
+from service.app import create_app
+from service.applications.models import Application
+from service.config import Settings
+from service.database import open_engine, transaction
+from service.permits.issue import Workshop
+from service.permits.revoke import revoke_permit
+from service.permits.workshop import printing_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Site:
+    """The running service, its people, and one case of each kind."""
+
+    url: str
+    engine: Engine
+    settings: Settings
+    city: cases.City
+    admin: User
+    permit: cases.Issued
+    letter: cases.Issued
+    revoked: cases.Issued
+    ready: list[Application]
+    draft: Application
+    submitted: Application
+    returned: Application
+
+    def cookie(self, user: User) -> dict[str, str]:
+        """Sign a person in, as if password and code had been given; return the cookie for the browser."""
+        with transaction(self.engine) as session:
+            opened = open_session(
+                session,
+                user,
+                lifetime=timedelta(hours=1),
+                device="Uji",
+                now=clock.now(),
+                second_factor=uses_second_factor(user),
+            )
+        return {"name": SESSION_COOKIE, "value": opened.token, "url": self.url}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def site(
+    new_database: Callable[[], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    make_settings: Callable[..., Settings],
+) -> Iterator[Site]:
+    """Serve a city on a free loopback port for all browser tests."""
+    folder = tmp_path_factory.mktemp("site")
+    now = clock.now()
+    keys = cases.make_keys(folder / "keys", now - timedelta(days=30))
+    port = free_port()
+    settings = make_settings(folder).model_copy(
+        update={"keys_folder": folder / "keys", "base_url": f"http://127.0.0.1:{port}"}
+    )
+    engine = open_engine(new_database())
+    app = create_app(settings, engine)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield furnish(settings, engine, app.state.storage, app.state.operations_keys.timestamper, keys)
+    server.should_exit = True
+    thread.join(10)
+    engine.dispose()
+
+
+def furnish(
+    settings: Settings, engine: Engine, storage: object, timestamper: object, keys: SoftwareKeyStore
+) -> Site:
+    """Fill the city: cases at every stage, a permit, a letter, a revoked permit."""
+    now = clock.now()
+    workshop = Workshop(engine, storage, timestamper, clock.now, printing_of(settings))  # type: ignore[arg-type]
+    signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+    with transaction(engine) as session:
+        city = cases.make_city(session, now, settings=settings)
+        admin = make_officer(session, ["administrator"], full_name="Admin Contoh", settings=settings)
+        waiting = [cases.bring_to_signature(session, city, now) for _ in range(4)]
+        refused = cases.bring_to_signature(session, city, now, reasons="STR tidak terbaca.")
+        draft = cases.draft_case(session, city, now)
+        submitted = cases.submit_case(session, city, now)
+        returned = cases.return_case(session, city, cases.submit_case(session, city, now), now)
+    permit = cases.issue_case(workshop, city, waiting[0], signer, now)
+    revoked = cases.issue_case(workshop, city, waiting[1], signer, now)
+    letter = cases.issue_case(workshop, city, refused, signer, now)
+    with transaction(engine) as session:
+        head = actor_of(session, city.head)
+        revoke_permit(
+            session, revoked.permit.id, reason_code="own_request", remark="Uji", actor=head, now=clock.now()
+        )
+    return Site(
+        settings.base_url,
+        engine,
+        settings,
+        city,
+        admin,
+        permit,
+        letter,
+        revoked,
+        waiting[2:],
+        draft,
+        submitted,
+        returned,
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    require(chromium, "Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Give a function that opens a page as somebody, at a width; what the console says fails the test."""
+    contexts = []
+    complaints: list[str] = []
+
+    def open_page(path: str = "/", *, user: User | None = None, width: int = 1280, lang: str = "id") -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 800}, base_url=site.url)
+        contexts.append(context)
+        context.add_cookies([{"name": "canting_language", "value": lang, "url": site.url}])
+        if user is not None:
+            context.add_cookies([site.cookie(user)])  # type: ignore[list-item]
+        page = context.new_page()
+        page.on("console", lambda message: _note(message.type, message.text, complaints))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _note(kind: str, text: str, complaints: list[str]) -> None:
+    """A page answered with 4xx on purpose is reported by the browser too; that is no fault."""
+    if kind == "error" and "Failed to load resource" not in text:
+        complaints.append(text)

@@ -1,0 +1,128 @@
+"""Every page in a real Chromium: no accessibility violation, no sideways scrolling, nothing on the console.
+
+Screenshots at phone and desktop width are left in `var/screenshots`, for people to look at.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page
+
+if TYPE_CHECKING:
+    from conftest import Site
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "var" / "screenshots"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+WIDTHS = (360, 1280)
+
+pytestmark = pytest.mark.browser
+
+
+def paths(site: "Site") -> dict[str, list[str]]:
+    """Every page by whom it is for; `{…}` of the routes filled with real ones."""
+    draft, returned, case = site.draft.id, site.returned.id, site.submitted.id
+    ready, permit = site.ready[0].id, site.permit.permit.code
+    return {
+        "visitor": [
+            "/",
+            "/permit-types",
+            "/permit-types/sip-tenaga-kesehatan",
+            "/register",
+            "/sign-in",
+            "/forgot-password",
+            "/verify",
+            f"/v/{permit}",
+            f"/v/{site.revoked.permit.code}",
+            f"/v/{site.letter.permit.code}",
+            "/v/unknown",
+            "/privacy",
+            "/accessibility",
+            "/api/docs",
+            "/nowhere",
+        ],
+        "citizen": [
+            "/applications",
+            "/applications/new?type=sip-tenaga-kesehatan",
+            f"/applications/{draft}",
+            f"/applications/{draft}/sections/person",
+            f"/applications/{draft}/documents",
+            f"/applications/{draft}/check",
+            f"/applications/{draft}/delete",
+            f"/applications/{case}/submitted",
+            f"/applications/{case}/track",
+            f"/applications/{case}/withdraw",
+            f"/applications/{returned}/track",
+            f"/applications/{returned}/correct",
+            f"/applications/{returned}/correct/fields",
+            "/my-permits",
+            f"/permits/{permit}",
+            f"/permits/{site.letter.permit.code}",
+            "/account",
+            "/account/profile",
+            "/account/password",
+            "/account/second-factor",
+            "/account/tokens",
+        ],
+        "front_office": [
+            "/officer",
+            "/officer?scope=all",
+            f"/officer/cases/{case}",
+            f"/officer/cases/{case}/actions/forward",
+            f"/officer/cases/{case}/actions/return_for_completion",
+            f"/officer/cases/{case}/preview",
+        ],
+        "back_office": ["/officer/permits", f"/officer/cases/{ready}"],
+        "department_head": ["/sign", f"/sign/{ready}", f"/permits/{permit}"],
+        "administrator": ["/admin/officers", "/admin/officers/new", f"/admin/officers/{site.city.head.id}"],
+    }
+
+
+def violations(page: Page) -> list[str]:
+    """Run axe-core (WCAG 2 A and AA, and good practice) over the page."""
+    page.evaluate(AXE.read_text())
+    # Swagger UI, inside its page, is another project's and keeps its own colours.
+    found = page.evaluate(
+        "axe.run({exclude: ['#swagger-ui']}, {iframes: false}).then(result => result.violations)"
+    )
+    return [f"{item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
+
+
+@pytest.mark.parametrize("lang", ["id", "en"])
+@pytest.mark.parametrize(
+    "role", ["visitor", "citizen", "front_office", "back_office", "department_head", "administrator"]
+)
+def test_pages_are_accessible_and_fit_a_phone(
+    site: "Site", open_page: Callable[..., Page], role: str, lang: str
+) -> None:
+    people = {
+        "visitor": None,
+        "citizen": site.city.citizen,
+        "department_head": site.city.head,
+        "administrator": site.admin,
+        **site.city.officers,
+    }
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    faults = []
+    page = open_page("/healthz", user=people[role], lang=lang)
+    for path in paths(site)[role]:
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            answer = page.goto(path)
+            assert answer is not None
+            if answer.status >= 500 or (answer.status >= 400 and path not in {"/v/unknown", "/nowhere"}):
+                faults.append(f"{path}: {answer.status}")
+                continue
+            faults += [f"{path} at {width}: {fault}" for fault in violations(page)]
+            if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+                faults.append(f"{path} at {width}: scrolls sideways")
+            if lang == "id":
+                name = path.strip("/").split("?")[0] or "front"
+                for long in (site.permit.permit.code, str(site.draft.id)):
+                    name = name.replace(long, "x")
+                page.screenshot(
+                    path=SCREENSHOTS / f"{role}-{name.replace('/', '-')}-{width}.png", full_page=True
+                )
+    assert faults == []
