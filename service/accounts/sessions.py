@@ -6,11 +6,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from service.accounts.access import Actor, token_hash
-from service.accounts.models import LoginSession, User
+from service.accounts.models import LoginSession, OneTimeLink, User
 from service.audit import record_event
 from service.errors import NotFound
 
@@ -111,6 +111,16 @@ def end_all_sessions(session: Session, actor: Actor, now: datetime) -> int:
     ended = revoke_sessions(session, actor.id, now)
     _record(session, actor, "signed_out_everywhere", now, {"sessions_ended": ended})
     return ended
+
+
+def forget_expired(session: Session, now: datetime) -> int:
+    """Delete sessions and one-time links that ended 30 days ago; return how many. For a daily job."""
+    long_ago = now - timedelta(days=30)
+    deleted = 0
+    for table in (LoginSession, OneTimeLink):
+        result = session.execute(delete(table).where(col(table.expires_at) < long_ago))
+        deleted += result.rowcount  # type: ignore[attr-defined]
+    return deleted
 
 
 def _record(

@@ -36,7 +36,7 @@ def create_token(
         token_hash=token_hash(secret),
         scopes=[scope for scope in scopes_within_reach(actor) if scope in scopes],
         created_at=now,
-        expires_at=datetime.combine(expires_on + timedelta(days=1), time(), CITY_TIMEZONE),
+        expires_at=datetime.combine(expires_on, time(23, 59, 59), CITY_TIMEZONE),
     )
     session.add(token)
     session.flush()

@@ -4,11 +4,19 @@ from datetime import datetime, timedelta
 
 import pytest
 from factories import make_citizen
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from service.accounts.access import actor_of_user
-from service.accounts.models import LoginSession
-from service.accounts.sessions import device_name, end_all_sessions, end_session, open_session, sessions_of
+from service.accounts.links import create_link
+from service.accounts.models import LoginSession, OneTimeLink
+from service.accounts.sessions import (
+    device_name,
+    end_all_sessions,
+    end_session,
+    forget_expired,
+    open_session,
+    sessions_of,
+)
 from service.errors import NotFound
 
 DAY = timedelta(days=1)
@@ -40,6 +48,17 @@ def test_somebody_elses_session_cannot_be_ended(session: Session, now: datetime)
     with pytest.raises(NotFound):
         end_session(session, actor, theirs.id, now)
     assert session.get_one(LoginSession, theirs.id).revoked_at is None
+
+
+def test_what_ended_a_month_ago_is_forgotten(session: Session, now: datetime) -> None:
+    user = make_citizen(session)
+    old, recent = now - 32 * DAY, now - 30 * DAY
+    for moment in (old, recent):
+        open_session(session, user, lifetime=DAY, device="", now=moment)
+        create_link(session, user, "reset-password", DAY, moment)
+    assert forget_expired(session, now) == 2
+    assert [row.created_at for row in session.exec(select(LoginSession))] == [recent]
+    assert [row.created_at for row in session.exec(select(OneTimeLink))] == [recent]
 
 
 @pytest.mark.parametrize(
