@@ -36,7 +36,7 @@ from service.errors import refusals
 from service.storage import StorageDep
 from service.web import SettingsDep, language_of
 
-router = APIRouter(prefix="/api/v1/applications", tags=["applications"], responses=refusals(401, 403, 422))
+router = APIRouter(prefix="/api/v1/applications", tags=["applications"])
 
 Citizen = Annotated[Actor, allow(CITIZENS)]
 Key = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,59}$", examples=["person"])]
@@ -60,7 +60,7 @@ def list_applications(
     return ApplicationList(items=items, next_offset=offset + limit if len(rows) > limit else None)
 
 
-@router.post("", status_code=201, summary="Start a draft", responses=refusals(404, 409))
+@router.post("", status_code=201, summary="Start a draft")
 def start(
     request: Request, response: Response, body: NewApplication, actor: Citizen, session: SessionDep
 ) -> ApplicationDetail:
@@ -73,7 +73,7 @@ def start(
     return detail(session, application, language_of(request), moment)
 
 
-@router.get("/{application_id}", summary="Read an application", responses=refusals(404))
+@router.get("/{application_id}", summary="Read an application")
 def read(
     request: Request, application_id: uuid.UUID, actor: Citizen, session: SessionDep
 ) -> ApplicationDetail:
@@ -82,13 +82,13 @@ def read(
     return detail(session, application, language_of(request), now())
 
 
-@router.delete("/{application_id}", status_code=204, summary="Delete a draft", responses=refusals(404, 409))
+@router.delete("/{application_id}", status_code=204, summary="Delete a draft")
 def delete(application_id: uuid.UUID, actor: Citizen, session: SessionDep, storage: StorageDep) -> None:
     """A submitted application is withdrawn instead."""
     draft.delete_draft(session, storage, application_id, actor=actor, now=now())
 
 
-@router.patch("/{application_id}/sections/{section}", summary="Fill in a page", responses=refusals(404, 409))
+@router.patch("/{application_id}/sections/{section}", summary="Fill in a page")
 def fill_in(
     request: Request,
     application_id: uuid.UUID,
@@ -110,7 +110,7 @@ def fill_in(
     "/{application_id}/documents",
     status_code=201,
     summary="Give a document",
-    responses=refusals(404, 409, 413, 415),
+    responses=refusals(415),
 )
 def give_document(
     application_id: uuid.UUID,
@@ -137,7 +137,7 @@ def give_document(
     "/{application_id}/documents/{document_id}",
     summary="Download a document",
     response_class=Response,
-    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES}}, **refusals(404)},
+    responses={200: {"content": {media_type: {} for media_type in MEDIA_TYPES}}},
 )
 def download(
     application_id: uuid.UUID,
@@ -158,7 +158,6 @@ def download(
     "/{application_id}/documents/{document_id}",
     status_code=204,
     summary="Take a document out",
-    responses=refusals(404, 409),
 )
 def remove_document(
     application_id: uuid.UUID,
@@ -173,7 +172,7 @@ def remove_document(
 # What moves it --------------------------------------------------------------------------------------
 
 
-@router.post("/{application_id}/submission", status_code=201, summary="Submit", responses=refusals(404, 409))
+@router.post("/{application_id}/submission", status_code=201, summary="Submit")
 def submit_application(
     request: Request, application_id: uuid.UUID, body: Declaration, actor: Citizen, session: SessionDep
 ) -> ApplicationDetail:
@@ -189,7 +188,6 @@ def submit_application(
     "/{application_id}/corrections",
     status_code=201,
     summary="Send corrections",
-    responses=refusals(404, 409),
 )
 def send_corrections(
     request: Request, application_id: uuid.UUID, body: Corrections, actor: Citizen, session: SessionDep
@@ -203,7 +201,7 @@ def send_corrections(
 
 
 @router.post(
-    "/{application_id}/payment", status_code=201, summary="Hand in the payment", responses=refusals(404, 409)
+    "/{application_id}/payment", status_code=201, summary="Hand in the payment", responses=@@
 )
 def hand_in_payment(
     request: Request, application_id: uuid.UUID, actor: Citizen, session: SessionDep
@@ -215,7 +213,7 @@ def hand_in_payment(
 
 
 @router.post(
-    "/{application_id}/withdrawal", status_code=201, summary="Withdraw", responses=refusals(404, 409)
+    "/{application_id}/withdrawal", status_code=201, summary="Withdraw", responses=@@
 )
 def withdraw(
     request: Request, application_id: uuid.UUID, body: Withdrawal, actor: Citizen, session: SessionDep
@@ -228,7 +226,7 @@ def withdraw(
     return detail(session, application, language_of(request), moment)
 
 
-@router.get("/{application_id}/tracking", summary="Track an application", responses=refusals(404))
+@router.get("/{application_id}/tracking", summary="Track an application")
 def track(request: Request, application_id: uuid.UUID, actor: Citizen, session: SessionDep) -> TrackingDetail:
     """Its steps, which role holds it, when it is due, and what is asked of the applicant."""
     application = draft.own_application(session, application_id, actor)

@@ -13,6 +13,7 @@ import json
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ JPEG_QUALITY = 88
 MEMORY_LIMIT = 1536 * 1024 * 1024
 CPU_SECONDS = 20
 WALL_SECONDS = 40
+AT_A_TIME = threading.BoundedSemaphore(2)
+"""Each child may take MEMORY_LIMIT, so a flood of files waits instead of filling the machine."""
+LONGEST_WAIT_SECONDS = 30
 IMAGE_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG"}
 MEDIA_TYPES = (*IMAGE_FORMATS, "application/pdf")
 
@@ -61,8 +65,10 @@ def clean_file(data: bytes) -> CleanFile:
     """Prove a file's type by opening it and rebuild it, in a limited child process.
 
     Raises FileRefused with `type_unknown`, `damaged`, `encrypted`, `too_many_pages`, `no_pages`,
-    `too_many_pixels` or, when a limit was reached, `too_complex`.
+    `too_many_pixels`, `too_complex` when a limit was reached, or `busy` when too many files wait.
     """
+    if not AT_A_TIME.acquire(timeout=LONGEST_WAIT_SECONDS):
+        raise FileRefused("busy")
     try:
         child = subprocess.run(  # noqa: S603 (our own interpreter and this very file)
             [sys.executable, "-I", str(Path(__file__).resolve())],
@@ -75,6 +81,8 @@ def clean_file(data: bytes) -> CleanFile:
         )
     except subprocess.TimeoutExpired:
         raise FileRefused("too_complex") from None
+    finally:
+        AT_A_TIME.release()
     header, separator, cleaned = child.stdout.partition(b"\n")
     if child.returncode != 0 or not separator:
         raise FileRefused("too_complex")

@@ -23,7 +23,7 @@ from service.catalogue import forms
 from service.clock import now
 from service.config import parse_wrapping_keys
 from service.database import SessionDep
-from service.errors import InvalidInput, ServiceError, TooLarge, UnsupportedFile
+from service.errors import InvalidInput, ServiceError, TooLarge, Unavailable, UnsupportedFile
 from service.storage import StorageDep
 from service.web import SettingsDep, language_of, redirect, render
 
@@ -109,7 +109,7 @@ def give_document(
         draft.add_document(
             session, storage, keys, application_id, requirement, name, clean, actor=actor, now=now()
         )
-    except (InvalidInput, TooLarge, UnsupportedFile) as error:
+    except (InvalidInput, TooLarge, UnsupportedFile, Unavailable) as error:
         return _refused_page(request, session, application_id, actor, requirement, error)
     application = draft.own_application(session, application_id, actor)
     return redirect(request, f"{_home_of(session, application)}#field-{requirement}")

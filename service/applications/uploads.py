@@ -25,7 +25,15 @@ from service.applications.cleaning import (
     clean_file,
 )
 from service.applications.models import Application, Submission, Upload
-from service.errors import FieldProblem, InvalidInput, NotFound, ServiceError, TooLarge, UnsupportedFile
+from service.errors import (
+    FieldProblem,
+    InvalidInput,
+    NotFound,
+    ServiceError,
+    TooLarge,
+    Unavailable,
+    UnsupportedFile,
+)
 from service.storage import Storage, StorageUnavailable, delete_upload, get_upload, put_upload
 
 ATTACHMENT = "attachment"
@@ -95,6 +103,11 @@ REFUSALS: dict[str, tuple[type[ServiceError], str, str]] = {
         "Berkas ini terlalu rumit untuk diperiksa. Simpan ulang sebagai PDF sederhana, lalu unggah.",
         "This file is too complex to be checked. Print or save it again as a plain PDF, then upload it.",
     ),
+    "busy": (
+        Unavailable,
+        "Banyak berkas sedang diperiksa. Tunggu sebentar, lalu unggah lagi.",
+        "Many files are being checked. Wait a little and upload it again.",
+    ),
     "empty": (
         UploadRefused,
         "Pilih berkas yang akan diunggah; berkas yang dikirim kosong.",
@@ -106,8 +119,8 @@ REFUSALS: dict[str, tuple[type[ServiceError], str, str]] = {
 def check_file(data: bytes, *, max_bytes: int = 10 * 1024 * 1024) -> CleanFile:
     """Prove and clean a file's bytes. Takes up to seconds: call it outside any transaction.
 
-    Raises UploadTooLarge (413), UploadTypeRefused (415) or UploadRefused (422), each with one problem
-    for the field `file`.
+    Raises UploadTooLarge (413), UploadTypeRefused (415), UploadRefused (422) or Unavailable (503, too
+    many files at once), each with one problem for the field `file`.
     """
     if len(data) > max_bytes:
         megabytes = max_bytes // (1024 * 1024)

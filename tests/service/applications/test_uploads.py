@@ -2,6 +2,7 @@
 
 import io
 import struct
+import threading
 import zlib
 from collections.abc import Callable
 from datetime import datetime
@@ -40,7 +41,7 @@ from service.applications.uploads import (
     uploads_of,
 )
 from service.database import transaction
-from service.errors import ServiceError
+from service.errors import ServiceError, Unavailable
 from service.storage import Storage, open_storage
 
 
@@ -229,6 +230,15 @@ def test_a_file_that_exhausts_its_time_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UploadRefused) as refused:
         check_file(jpeg_file())
     assert refused.value.problems[0].code == "too_complex"
+
+
+def test_a_flood_of_files_waits_and_is_then_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(cleaning, "AT_A_TIME", threading.BoundedSemaphore(1))
+    with cleaning.AT_A_TIME, pytest.raises(Unavailable) as refused:
+        check_file(jpeg_file())
+    assert refused.value.problems[0].code == "busy"
+    assert check_file(jpeg_file()).media_type == "image/jpeg"
 
 
 def test_a_kind_the_document_is_not_asked_for_in_is_refused() -> None:
