@@ -65,7 +65,7 @@ demo: setup ## Serve a city with accounts and applications at http://127.0.0.1:8
 	$(PYTHON) -m service.cli demo
 
 run: setup ## Serve with the settings of the environment (CANTING_...)
-	$(PYTHON) -m service.cli run
+	$(PYTHON) -m service.cli serve
 
 journey: setup-test ## Drive one permit from registration to verification
 	$(PYTHON) tests/journeys/drive.py

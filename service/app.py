@@ -32,6 +32,7 @@ from service.catalogue import api as catalogue_api
 from service.catalogue import pages as catalogue_pages
 from service.config import Settings
 from service.database import open_engine
+from service.demo import pages as demo_pages
 from service.errors import (
     AccessDenied,
     FieldProblem,
@@ -44,6 +45,7 @@ from service.errors import (
     problem,
     translate_foreign,
 )
+from service.openapi import describe_api
 from service.permits import api as permits_api
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
@@ -108,7 +110,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.operations_keys = None
     for router in ROUTERS:
         app.include_router(router)
+    if settings.environment == "demo":
+        app.include_router(demo_pages.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
+    app.openapi = lambda: describe_api(app)  # type: ignore[method-assign]
     _add_error_handlers(app)
     app.add_middleware(Finish, app=app)
     return app

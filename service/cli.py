@@ -1,0 +1,358 @@
+"""The `canting` command: what an operator does beside the pages. Settings come from `CANTING_…`.
+
+Passphrases and passwords are typed without echo, or come from a file descriptor (`--secret-fd`, 0 for
+standard input); never from an argument or the environment, where other processes could read them.
+A refusal is one sentence in Indonesian and in English, and exit status 1.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from alembic.runtime.migration import MigrationContext
+from fastapi import FastAPI
+from pydantic import ValidationError
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from keys.errors import KeysError
+from service import clock, jobs
+from service.accounts.officers import create_administrator
+from service.app import create_app
+from service.audit import AuditChainBroken, verify_chain
+from service.catalogue.load import DATA_FOLDER, check_command, load_command
+from service.config import Settings
+from service.database import open_engine, reading, transaction, upgrade_database
+from service.demo.pages import describe_demo
+from service.demo.prepare import DEMO_FOLDER, DemoRefused, prepare_demo
+from service.errors import ServiceError
+from service.pki.enrol import enrol_signer, make_hierarchy
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+database_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
+catalogue_app = typer.Typer(no_args_is_help=True, help="The permit types.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign.")
+admin_app = typer.Typer(no_args_is_help=True, help="Administrators' accounts.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
+for name, group in (
+    ("database", database_app),
+    ("catalogue", catalogue_app),
+    ("keys", keys_app),
+    ("admin", admin_app),
+    ("audit", audit_app),
+):
+    app.add_typer(group, name=name)
+
+Host = Annotated[str, typer.Option(help="The address to listen on; loopback unless told.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, envvar="PORT", help="The port to listen on.")]
+Folder = Annotated[Path, typer.Argument(help="A catalogue's folder; the built-in one unless told.")]
+Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
+SecretFd = Annotated[
+    int | None,
+    typer.Option(min=0, help="Read the passphrase's line from this file descriptor instead of asking."),
+]
+
+
+class Refused(Exception):
+    """What an operator asked cannot be done; says so in Indonesian and in English."""
+
+    def __init__(self, message_id: str, message_en: str) -> None:
+        self.message_id, self.message_en = message_id, message_en
+        super().__init__(message_en)
+
+
+# Serving ----------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve the pages and the API: one process, many threads."""
+    settings = read_settings()
+    with opened(settings) as engine:
+        require_schema(engine)
+    require_free_port(host, port)
+    run_server(create_app(settings), host, port)
+
+
+@app.command()
+def worker() -> None:
+    """Execute durable jobs without serving pages."""
+    settings = read_settings().model_copy(update={"runs_jobs": True})
+    with opened(settings) as engine:
+        require_schema(engine)
+    asyncio.run(_work(create_app(settings)))
+
+
+async def _work(application: FastAPI) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with application.router.lifespan_context(application):
+        await stop.wait()
+
+
+@app.command()
+def demo(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    folder: Annotated[Path, typer.Option(help="Where the demonstration keeps its data.")] = DEMO_FOLDER,
+    fresh: Annotated[bool, typer.Option(help="Make the demonstration's data anew.")] = False,
+) -> None:
+    """Prepare a demonstration city, unless it is there already, and serve it."""
+    require_free_port(host, port)
+    print("Menyiapkan kota peragaan … / Preparing the demonstration city …", flush=True)
+    settings = prepare_demo(folder, base_url=f"http://127.0.0.1:{port}", fresh=fresh)
+    print(describe_demo(settings), flush=True)
+    run_server(create_app(settings), host, port)
+
+
+def run_server(application: FastAPI, host: str, port: int) -> None:
+    """Serve until told to stop. Addresses are not logged: one-time links stand in them."""
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # `trusted_proxy_hops` says whose X-Forwarded-For counts.
+        server_header=False,
+        timeout_graceful_shutdown=15,
+    )
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Refuse a port that is in use, before anything is prepared."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise Refused(
+            f"Alamat {host}:{port} tidak dapat dipakai. Pilih porta lain dengan PORT atau --port.",
+            f"The address {host}:{port} cannot be used. Choose another port with PORT or --port.",
+        ) from error
+
+
+# The database and the catalogue -----------------------------------------------------------------
+
+
+@database_app.command()
+def upgrade() -> None:
+    """Bring the database's schema, and the job queue's, to this release's."""
+    settings = read_settings()
+    with opened(settings) as engine:
+        upgrade_database(engine)
+    jobs.prepare_database(settings.effective_database_url)
+    say("Basis data siap.", "The database is ready.")
+
+
+@catalogue_app.command()
+def check(folder: Folder = DATA_FOLDER) -> None:
+    """Check a catalogue without loading it; name file, line and reason of every fault."""
+    _finish(check_command(folder))
+
+
+@catalogue_app.command()
+def load(folder: Folder = DATA_FOLDER) -> None:
+    """Check a catalogue and load it; what changed becomes a new revision."""
+    with opened(read_settings()) as engine:
+        require_schema(engine)
+        _finish(load_command(engine, clock.now(), folder))
+
+
+def _finish(outcome: tuple[int, list[str]]) -> None:
+    status, lines = outcome
+    for line in lines:
+        print(line, file=sys.stderr if status else sys.stdout)
+    if status:
+        raise typer.Exit(status)
+
+
+# Keys and accounts --------------------------------------------------------------------------------
+
+
+@keys_app.command("init")
+def keys_init(secret_fd: SecretFd = None) -> None:
+    """Make the hierarchy: root, issuing CA, TSA, seal and log key. Asks for the root's passphrase."""
+    settings = read_settings()
+    passphrase = read_secret("Frasa sandi kunci akar / Root key's passphrase", secret_fd)
+    keys = make_hierarchy(settings, root_passphrase=passphrase, now=clock.now())
+    say(f"Kunci dibuat di {keys.folder}.", f"The keys were made in {keys.folder}.")
+
+
+@keys_app.command("enrol")
+def keys_enrol(email: Email, secret_fd: SecretFd = None) -> None:
+    """Make a signing official's key and certificate. The official types the passphrase."""
+    settings = read_settings()
+    passphrase = read_secret("Frasa sandi penanda tangan / Signer's passphrase", secret_fd)
+    with opened(settings) as engine, transaction(engine) as session:
+        key_name = enrol_signer(session, settings, email, passphrase=passphrase, now=clock.now())
+    say(f"Kunci {key_name} terdaftar.", f"The key {key_name} is enrolled.")
+
+
+@admin_app.command("create")
+def admin_create(
+    email: Email,
+    full_name: Annotated[str, typer.Option("--name", help="The administrator's full name.")],
+    secret_fd: SecretFd = None,
+) -> None:
+    """Create an administrator's account, such as the first. Asks for its password."""
+    settings = read_settings()
+    password = read_secret("Kata sandi / Password", secret_fd)
+    with opened(settings) as engine, transaction(engine) as session:
+        user = create_administrator(session, email, full_name, password, clock.now())
+    say(f"Akun administrator {user.email} dibuat.", f"The administrator's account {user.email} was created.")
+
+
+@audit_app.command()
+def verify() -> None:
+    """Walk the whole audit trail; name the first event that was changed."""
+    with opened(read_settings()) as engine, reading(engine) as session:
+        count = verify_chain(session)
+    say(f"Jejak audit utuh: {count} peristiwa.", f"The audit trail is whole: {count} events.")
+
+
+# Shared -------------------------------------------------------------------------------------------
+
+
+def say(message_id: str, message_en: str) -> None:
+    """Tell the operator what was done."""
+    print(f"{message_id} / {message_en}")
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment. Raises Refused naming each that will not do."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        sentences = [_sentence(item["loc"], item["type"], item["msg"]) for item in error.errors()]
+        ids, ens = zip(*sentences, strict=True)
+        raise Refused(" ".join(ids), " ".join(ens)) from None
+
+
+def _sentence(place: tuple[int | str, ...], kind: str, reason: str) -> tuple[str, str]:
+    """Say what is wrong with a setting without its value, which may be a secret."""
+    name = f"CANTING_{str(place[0]).upper()}" if place else "CANTING_…"
+    reason = reason.removeprefix("Value error, ")
+    if kind == "missing":
+        return f"{name} belum diisi.", f"{name} is not set."
+    return f"{name} tidak dapat diterima ({reason}).", f"{name} is not acceptable: {reason}."
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Engine]:
+    """Open the settings' database for one command."""
+    if not settings.database_url:
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.effective_database_url, pool_size=2)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def require_schema(engine: Engine) -> None:
+    """Refuse a database that was never prepared."""
+    with engine.execution_options(reads_only=True).connect() as connection:
+        if MigrationContext.configure(connection).get_current_revision() is None:
+            raise Refused(
+                "Basis data belum disiapkan. Jalankan `canting database upgrade`.",
+                "The database has not been prepared. Run `canting database upgrade`.",
+            )
+
+
+def read_secret(prompt: str, descriptor: int | None) -> str:
+    """Read a secret: one line of the file descriptor, or typed twice without echo."""
+    if descriptor is None:
+        if not sys.stdin.isatty():
+            raise Refused(
+                "Jalankan perintah ini di terminal, atau beri --secret-fd 0 untuk masukan standar.",
+                "Run this command in a terminal, or give --secret-fd 0 to read from standard input.",
+            )
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt="Sekali lagi / Again"))
+    try:
+        with os.fdopen(descriptor, encoding="utf-8", closefd=False) as file:
+            return file.readline().rstrip("\r\n")
+    except OSError as error:
+        raise Refused(
+            f"Deskriptor berkas {descriptor} tidak terbuka.", f"The file descriptor {descriptor} is not open."
+        ) from error
+
+
+KEY_SENTENCES = {
+    "wrong_passphrase": (
+        "CANTING_OPERATIONS_PASSPHRASE tidak membuka kunci layanan.",
+        "CANTING_OPERATIONS_PASSPHRASE does not open the service's keys.",
+    ),
+    "weak_passphrase": (
+        "Frasa sandi, juga CANTING_OPERATIONS_PASSPHRASE, sedikitnya 8 karakter.",
+        "A passphrase, CANTING_OPERATIONS_PASSPHRASE too, needs at least 8 characters.",
+    ),
+    "key_not_found": (
+        "Kunci layanan belum ada. Jalankan `canting keys init`.",
+        "The service's keys do not exist yet. Run `canting keys init`.",
+    ),
+    "key_already_exists": (
+        "Folder kunci sudah berisi kunci; tidak ada yang ditimpa.",
+        "The keys' folder holds keys already; nothing was overwritten.",
+    ),
+}
+
+
+def sentences_of(error: Exception) -> tuple[str, str]:
+    """Say an expected failure in Indonesian and in English."""
+    match error:
+        case Refused() | DemoRefused():
+            return error.message_id, error.message_en
+        case ServiceError(problems=problems) if problems:
+            return " ".join(p.message_id for p in problems), " ".join(p.message_en for p in problems)
+        case ServiceError():
+            return error.message("id"), error.message("en")
+        case KeysError():
+            return KEY_SENTENCES.get(error.code, (f"Kunci bermasalah: {error}", f"{error}"))
+        case AuditChainBroken():
+            return (
+                f"Jejak audit rusak pada peristiwa {error.number}.",
+                f"The audit trail is broken at event {error.number}.",
+            )
+        case jobs.ExecutorIdTaken():
+            return (
+                "Proses lain sudah menjalankan pekerjaan dengan CANTING_EXECUTOR_ID ini.",
+                f"{str(error)[0].upper()}{str(error)[1:]}.",
+            )
+        case _:
+            return (
+                "Basis data tidak dapat dihubungi. Periksa CANTING_DATABASE_URL.",
+                "The database cannot be reached. Check CANTING_DATABASE_URL.",
+            )
+
+
+def main(run: Callable[[], object] = app) -> None:
+    """Run the command; an expected failure is told in two sentences, without a traceback."""
+    expected = (
+        Refused,
+        DemoRefused,
+        ServiceError,
+        KeysError,
+        AuditChainBroken,
+        jobs.ExecutorIdTaken,
+        DBAPIError,
+    )
+    try:
+        run()
+    except expected as error:
+        for sentence in sentences_of(error):
+            print(sentence, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Making the hierarchy and enrolling signing officials: what an operator does at the command line.
+
+Passphrases are arguments here and nowhere else; nothing that is written or recorded holds one.
+"""
+
+import re
+from dataclasses import replace
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from keys import store
+from keys.authority import Addresses, Subject
+from keys.hierarchy import enrol_official, init_hierarchy
+from keys.software import STRONG, KdfCost, SoftwareKeyStore
+from service.accounts.access import SERVICE, SIGNING_ROLE
+from service.accounts.models import Kind, User
+from service.accounts.officers import Officer, OfficerDetails, change_officer, find_officer
+from service.accounts.person import clean_email
+from service.config import Settings
+from service.errors import Conflict, NotFound
+
+LONGEST_PART = 64
+"""X.520 allows so many characters in each part of a name."""
+
+
+class OfficerUnknown(NotFound):
+    code = "officer_unknown"
+    message_id = "Tidak ada akun petugas dengan alamat surel itu. Buat akunnya terlebih dahulu."
+    message_en = "No officer's account has that e-mail address. Create the account first."
+
+
+class NotASigner(Conflict):
+    code = "not_a_signer"
+    message_id = "Akun itu tidak memegang peran penanda tangan (department_head)."
+    message_en = "That account does not hold the signing role (department_head)."
+
+
+def make_hierarchy(
+    settings: Settings, *, root_passphrase: str, now: datetime, cost: KdfCost = STRONG
+) -> SoftwareKeyStore:
+    """Make the city's own root, issuing CA, TSA, seal and log key in the settings' folder.
+
+    Raises KeyAlreadyExists or WeakPassphrase, before anything is written.
+    """
+    keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
+    init_hierarchy(
+        keys,
+        organisation=organisation(settings),
+        locality=settings.city_name[:LONGEST_PART],
+        root_passphrase=root_passphrase,
+        operations_passphrase=settings.operations_passphrase.get_secret_value(),
+        now=now,
+        root_addresses=addresses(settings, store.ROOT),
+        issuing_addresses=addresses(settings, store.ISSUING),
+    )
+    return keys
+
+
+def enrol_signer(
+    session: Session,
+    settings: Settings,
+    email: str,
+    *,
+    passphrase: str,
+    now: datetime,
+    cost: KdfCost = STRONG,
+) -> str:
+    """Make a signing official's key under the passphrase, certify it, and name it in the account.
+
+    An official who had a key gets a new one beside it. Returns the key's name. Raises OfficerUnknown,
+    NotASigner, and what the key store raises: WrongPassphrase (the operations passphrase),
+    WeakPassphrase, KeyNotFound.
+    """
+    officer = _find_signer(session, email)
+    user = officer.user
+    keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
+    slug = _free_slug(keys, user.email)
+    title = user.position if user.position and len(user.position) <= LONGEST_PART else None
+    enrol_official(
+        keys,
+        slug,
+        Subject(user.full_name[:LONGEST_PART], organisation=organisation(settings), title=title),
+        official_passphrase=passphrase,
+        operations_passphrase=settings.operations_passphrase.get_secret_value(),
+        now=now,
+        issuing_addresses=addresses(settings, store.ISSUING),
+    )
+    key_name = f"{store.OFFICIAL_PREFIX}{slug}"
+    change_officer(session, SERVICE, user.id, replace(_details(officer), key_name=key_name), now)
+    return key_name
+
+
+def organisation(settings: Settings) -> str:
+    """Return the organisation that certificates name."""
+    return f"Pemerintah {settings.city_name}"[:LONGEST_PART]
+
+
+def addresses(settings: Settings, issuer: str) -> Addresses:
+    """Return where the certificates of an issuer say that its own certificate is published."""
+    return Addresses(ca_issuers=f"{settings.base_url}/pki/{issuer}.cer")
+
+
+def _find_signer(session: Session, email: str) -> Officer:
+    statement = select(User.id).where(User.email == clean_email(email), User.kind == Kind.OFFICER)
+    user_id = session.exec(statement).first()
+    if user_id is None:
+        raise OfficerUnknown
+    officer = find_officer(session, user_id, lock=True)
+    if SIGNING_ROLE not in officer.roles:
+        raise NotASigner
+    return officer
+
+
+def _free_slug(keys: SoftwareKeyStore, email: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", email.partition("@")[0]).strip("-")[:40] or "pejabat"
+    taken, number, slug = set(keys.names()), 1, plain
+    while f"{store.OFFICIAL_PREFIX}{slug}" in taken:
+        number += 1
+        slug = f"{plain}-{number}"
+    return slug
+
+
+def _details(officer: Officer) -> OfficerDetails:
+    user = officer.user
+    return OfficerDetails(
+        user.full_name,
+        officer.roles,
+        user.position or "",
+        user.rank or "",
+        user.nip or "",
+        user.agency or "",
+        user.key_name or "",
+    )
