@@ -210,7 +210,17 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 }
 
 
+PROBLEM_CONTENT: dict[str, Any] = {
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+}
+
+
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document the statuses a route may refuse with, as problem details (a route's `responses=`)."""
-    content = {"application/problem+json": {"schema": PROBLEM_SCHEMA}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    """Document what a route may refuse of its own accord, as problem details (a route's `responses=`).
+
+    What any route may refuse (sign-in, access, unknown ids, invalid input, conflicts of writers) is
+    added by `service.openapi`.
+    """
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": PROBLEM_CONTENT} for status in statuses
+    }

@@ -29,13 +29,13 @@ Anyone = Annotated[Actor, allow(PUBLIC)]
 log = structlog.get_logger()
 
 
-@router.get("/healthz", response_class=PlainTextResponse)
+@router.get("/healthz", summary="Is it alive", response_class=PlainTextResponse)
 def healthz(_actor: Anyone) -> str:
     """Tell that the process answers."""
     return "ok"
 
 
-@router.get("/readyz", response_class=PlainTextResponse)
+@router.get("/readyz", summary="Is it ready", response_class=PlainTextResponse)
 def readyz(_actor: Anyone, session: SessionDep) -> str:
     """Tell that the database answers too."""
     session.connection().execute(text("SELECT 1"))

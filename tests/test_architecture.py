@@ -9,8 +9,8 @@ from pathlib import Path
 
 from babel.messages.extract import extract_from_file
 from fastapi import FastAPI
-from routes import api_routes, policy_of
 
+from service.openapi import api_routes, policy_of
 from service.web import HERE, english_messages
 
 ROOT = Path(__file__).parent.parent

@@ -99,7 +99,8 @@ class EnrolInBrowser(SecondFactorRequired):
     "/sessions",
     status_code=status.HTTP_201_CREATED,
     response_model=SignedIn,
-    responses=refusals(401, 403, 422, 429),
+    responses=refusals(429),
+    summary="Sign in",
 )
 def open_session(
     request: Request,
@@ -110,7 +111,7 @@ def open_session(
     settings: SettingsDep,
     limiter: LimiterDep,
 ) -> Any:
-    """Sign in; the session is carried by a cookie."""
+    """The session is carried by a cookie; an officer sends the second step's code along."""
     outcome = attempt_sign_in(request, session, limiter, body.email, body.password.get_secret_value())
     if isinstance(outcome, NewSession) and outcome.needs_second_factor:
         outcome = _second_step(session, outcome, body.code, settings)
@@ -154,17 +155,17 @@ def _refuse(request: Request, error: ServiceError) -> JSONResponse:
     return JSONResponse(body, error.status, media_type="application/problem+json")
 
 
-@router.delete("/sessions/current", status_code=status.HTTP_204_NO_CONTENT, responses=refusals(401, 403))
+@router.delete("/sessions/current", status_code=status.HTTP_204_NO_CONTENT, summary="Sign out")
 def close_session(response: Response, actor: Browser, session: SessionDep) -> None:
-    """Sign out."""
+    """Ends the session at once, everywhere."""
     if actor.session_id is not None:
         end_session(session, actor, actor.session_id, now())
     forget(response)
 
 
-@router.get("/me", responses=refusals(401, 403))
+@router.get("/me", summary="Who am I")
 def show_me(actor: Person, session: SessionDep) -> OwnAccount:
-    """Tell who the session or the token speaks for."""
+    """Whom the session or the token speaks for."""
     return _own_account(session.get_one(User, actor.id), actor)
 
 
@@ -212,26 +213,24 @@ def _token(row: ApiToken) -> dict[str, Any]:
     return row.model_dump(include={"id", "name", "scopes", "created_at", "expires_at"})
 
 
-@router.get("/tokens", responses=refusals(401, 403))
+@router.get("/tokens", summary="List my tokens")
 def show_tokens(actor: Browser, session: SessionDep) -> list[Token]:
-    """List one's own tokens that still hold."""
+    """Those that still hold."""
     return [Token(**_token(row)) for row in tokens_of(session, actor, now())]
 
 
-@router.post("/tokens", status_code=status.HTTP_201_CREATED, responses=refusals(401, 403, 422))
+@router.post("/tokens", status_code=status.HTTP_201_CREATED, summary="Create a token")
 def add_token(body: NewToken, actor: Browser, session: SessionDep) -> CreatedToken:
-    """Create a token with some of one's own scopes, for a year at most."""
+    """With some of one's own scopes, for a year at most."""
     row, secret = create_token(
         session, actor, name=body.name, scopes=body.scopes, expires_on=body.expires_on, now=now()
     )
     return CreatedToken(**_token(row), token=secret)
 
 
-@router.delete(
-    "/tokens/{token_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refusals(401, 403, 404)
-)
+@router.delete("/tokens/{token_id}", status_code=status.HTTP_204_NO_CONTENT, summary="Revoke a token")
 def remove_token(token_id: uuid.UUID, actor: Browser, session: SessionDep) -> None:
-    """Revoke one of one's own tokens."""
+    """From this moment on it opens nothing."""
     revoke_token(session, actor, token_id, now())
 
 
@@ -298,64 +297,61 @@ def _view(officer: Officer) -> OfficerView:
     )
 
 
-@router.get("/officers", responses=refusals(401, 403, 422))
+@router.get("/officers", summary="List officers")
 def show_officers(
     actor: Administrator,
     session: SessionDep,
     search: Annotated[str, Query(max_length=120)] = "",
     page: Page = 1,
 ) -> OfficerList:
-    """List officers by name, 50 a page."""
+    """By name, 50 a page."""
     officers, total = list_officers(session, search=search, page=page)
     return OfficerList(items=[_view(officer) for officer in officers], total=total)
 
 
-@router.post("/officers", status_code=status.HTTP_201_CREATED, responses=refusals(401, 403, 422))
+@router.post("/officers", status_code=status.HTTP_201_CREATED, summary="Create an officer")
 def add_officer(body: NewOfficer, actor: Administrator, session: SessionDep) -> OfficerView:
-    """Create an officer's account; a mail invites the officer to set a password."""
+    """A mail invites the officer to set a password."""
     user = create_officer(session, actor, body.email, body.details(), now())
     return _view(find_officer(session, user.id))
 
 
-@router.get("/officers/{officer_id}", responses=refusals(401, 403, 404))
+@router.get("/officers/{officer_id}", summary="Read an officer")
 def show_officer(officer_id: uuid.UUID, actor: Administrator, session: SessionDep) -> OfficerView:
+    """The account, its roles and what a document would print of its holder."""
     return _view(find_officer(session, officer_id))
 
 
-@router.put("/officers/{officer_id}", responses=refusals(401, 403, 404, 409, 422))
+@router.put("/officers/{officer_id}", summary="Change an officer")
 def save_officer(
     officer_id: uuid.UUID, body: OfficerFields, actor: Administrator, session: SessionDep
 ) -> OfficerView:
-    """Replace an officer's details and roles."""
+    """Replaces details and roles."""
     change_officer(session, actor, officer_id, body.details(), now())
     return _view(find_officer(session, officer_id))
 
 
 @router.post(
-    "/officers/{officer_id}/disable",
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=refusals(401, 403, 404, 409),
+    "/officers/{officer_id}/disable", status_code=status.HTTP_204_NO_CONTENT, summary="Disable an officer"
 )
 def disable(officer_id: uuid.UUID, actor: Administrator, session: SessionDep) -> None:
-    """Disable the account; its sessions and tokens end at once."""
+    """Sessions and tokens of the account end at once."""
     disable_officer(session, actor, officer_id, now())
 
 
 @router.post(
-    "/officers/{officer_id}/enable",
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=refusals(401, 403, 404),
+    "/officers/{officer_id}/enable", status_code=status.HTTP_204_NO_CONTENT, summary="Enable an officer"
 )
 def enable(officer_id: uuid.UUID, actor: Administrator, session: SessionDep) -> None:
-    """Let a disabled account sign in again."""
+    """The account may sign in again."""
     enable_officer(session, actor, officer_id, now())
 
 
 @router.post(
     "/officers/{officer_id}/reset-second-factor",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=refusals(401, 403, 404, 409),
+    summary="Reset an officer's second factor",
 )
 def reset_code(officer_id: uuid.UUID, actor: Administrator, session: SessionDep) -> None:
-    """Forget an officer's TOTP, which is then enrolled anew at the next sign-in."""
+    """TOTP is enrolled anew at the next sign-in."""
     reset_second_factor(session, actor, officer_id, now())

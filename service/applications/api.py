@@ -60,7 +60,7 @@ def list_applications(
     return ApplicationList(items=items, next_offset=offset + limit if len(rows) > limit else None)
 
 
-@router.post("", status_code=201, summary="Start a draft")
+@router.post("", status_code=201, summary="Start a draft", responses=refusals(404))
 def start(
     request: Request, response: Response, body: NewApplication, actor: Citizen, session: SessionDep
 ) -> ApplicationDetail:
@@ -200,9 +200,7 @@ def send_corrections(
     return detail(session, application, language_of(request), moment)
 
 
-@router.post(
-    "/{application_id}/payment", status_code=201, summary="Hand in the payment", responses=@@
-)
+@router.post("/{application_id}/payment", status_code=201, summary="Hand in the payment")
 def hand_in_payment(
     request: Request, application_id: uuid.UUID, actor: Citizen, session: SessionDep
 ) -> ApplicationDetail:
@@ -212,9 +210,7 @@ def hand_in_payment(
     return detail(session, application, language_of(request), moment)
 
 
-@router.post(
-    "/{application_id}/withdrawal", status_code=201, summary="Withdraw", responses=@@
-)
+@router.post("/{application_id}/withdrawal", status_code=201, summary="Withdraw")
 def withdraw(
     request: Request, application_id: uuid.UUID, body: Withdrawal, actor: Citizen, session: SessionDep
 ) -> ApplicationDetail:

@@ -13,10 +13,10 @@ from service.catalogue.format import Request as RequestKind
 from service.catalogue.forms import check_circumstances, json_schema
 from service.catalogue.models import PermitTypeRevision, active_city, find_permit_type
 from service.database import SessionDep
-from service.errors import InvalidInput, refusals
+from service.errors import InvalidInput
 from service.web import language_of
 
-router = APIRouter(prefix="/api/v1/permit-types", tags=["catalogue"], responses=refusals(404, 422))
+router = APIRouter(prefix="/api/v1/permit-types", tags=["catalogue"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
 Slug = Annotated[str, Path(max_length=80, examples=["sip-tenaga-kesehatan"])]
 

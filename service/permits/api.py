@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -12,6 +12,7 @@ from service.accounts.access import OFFICERS, SIGNED_IN, Actor, allow, roles
 from service.accounts.models import User
 from service.clock import now
 from service.database import SessionDep, reading
+from service.errors import refusals
 from service.permits.documents import document_response, find_readable
 from service.permits.issue import sign_application
 from service.permits.models import Permit
@@ -27,15 +28,6 @@ Signer = Annotated[Actor, allow(roles("department_head", scope="sign"))]
 Officer = Annotated[Actor, allow(OFFICERS)]
 Reader = Annotated[Actor, allow(SIGNED_IN)]
 Code = Annotated[str, Path(max_length=32, examples=["0123456789ABCDEFGHJKMNPQRS"])]
-PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "Not signed in", **PROBLEM},
-    403: {"description": "Not allowed", **PROBLEM},
-    404: {"description": "Not found, or not yours", **PROBLEM},
-    409: {"description": "The case or permit has moved on", **PROBLEM},
-    422: {"description": "Something entered is wrong", **PROBLEM},
-    503: {"description": "Signing or storage is not available", **PROBLEM},
-}
 
 
 class DocumentToSign(BaseModel):
@@ -88,11 +80,11 @@ class StatusOrder(BaseModel):
     remark: str = Field(max_length=1000)
 
 
-@router.get("/cases/{application_id}/document", responses=REFUSALS)
+@router.get("/cases/{application_id}/document", summary="Read the document to sign", responses=refusals(409))
 def document_to_sign(
     application_id: uuid.UUID, actor: Officer, session: SessionDep, settings: SettingsDep
 ) -> DocumentToSign:
-    """Describe the document that would be signed for a case."""
+    """The document that would be signed for the case, by its digest."""
     shown = show_document(session, application_id, actor=actor, settings=settings)
     return DocumentToSign(
         digest=shown.composed.digest,
@@ -103,7 +95,7 @@ def document_to_sign(
     )
 
 
-@router.post("/cases/{application_id}/signature", status_code=201, responses=REFUSALS)
+@router.post("/cases/{application_id}/signature", status_code=201, summary="Sign a case")
 def sign(
     application_id: uuid.UUID,
     order: SigningOrder,
@@ -111,7 +103,7 @@ def sign(
     workshop: WorkshopDep,
     settings: SettingsDep,
 ) -> PermitSummary:
-    """Sign a case: issue its permit, or its rejection letter."""
+    """Issues its permit, or its rejection letter."""
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
     signer = open_signer(settings.effective_keys_folder, official, order.passphrase.get_secret_value())
@@ -119,11 +111,11 @@ def sign(
     return _summary(permit, permit.status, permit.status_since)
 
 
-@router.get("/my-permits", responses={401: REFUSALS[401], 403: REFUSALS[403]})
+@router.get("/my-permits", summary="List my permits")
 def my_permits(
     actor: Reader, session: SessionDep, limit: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> list[PermitSummary]:
-    """List the caller's own permits and letters, the newest first."""
+    """Permits and letters, the newest first."""
     moment = now()
     return [
         _summary(permit, *status_at(session, permit, moment))
@@ -133,17 +125,18 @@ def my_permits(
 
 @router.get(
     "/permits/{code}/document",
+    summary="Download a permit document",
     response_class=Response,
-    responses={200: {"content": {"application/pdf": {}}}, **REFUSALS},
+    responses={200: {"content": {"application/pdf": {}}}},
 )
 def document(code: Code, actor: Reader, session: SessionDep, storage: StorageDep) -> Response:
-    """Give the signed document, byte for byte, to its holder or an officer."""
+    """The signed PDF, byte for byte."""
     return document_response(session, storage, find_readable(session, code, actor))
 
 
-@router.post("/permits/{code}/status", responses=REFUSALS)
+@router.post("/permits/{code}/status", summary="Change a permit's status")
 def change_status(code: Code, order: StatusOrder, actor: Signer, session: SessionDep) -> PermitSummary:
-    """Suspend, reinstate or revoke a permit."""
+    """Suspends, reinstates or revokes it."""
     permit = find_readable(session, code, actor)
     moment = now()
     if order.action == "reinstate":

@@ -18,18 +18,28 @@ PUBLISHED = r"^(root|issuing|tsa|seal)$"
 CACHE = {"cache-control": "public, max-age=3600"}
 
 
-@router.get("/{name}.pem", response_class=Response)
+@router.get(
+    "/{name}.pem",
+    summary="Certificate as PEM",
+    response_class=Response,
+    responses={200: {"content": {"application/x-pem-file": {}}}},
+)
 def certificate_pem(
-    _actor: Anyone, settings: SettingsDep, name: Annotated[str, Path(pattern=PUBLISHED)]
+    _actor: Anyone, settings: SettingsDep, name: Annotated[str, Path(pattern=PUBLISHED, examples=["root"])]
 ) -> Response:
     """Serve a certificate as PEM: `root`, `issuing`, `tsa` or `seal`."""
     pem = _certificate(settings, name, Encoding.PEM)
     return Response(pem, media_type="application/x-pem-file", headers=CACHE)
 
 
-@router.get("/{name}.cer", response_class=Response)
+@router.get(
+    "/{name}.cer",
+    summary="Certificate as DER",
+    response_class=Response,
+    responses={200: {"content": {"application/pkix-cert": {}}}},
+)
 def certificate_der(
-    _actor: Anyone, settings: SettingsDep, name: Annotated[str, Path(pattern=PUBLISHED)]
+    _actor: Anyone, settings: SettingsDep, name: Annotated[str, Path(pattern=PUBLISHED, examples=["root"])]
 ) -> Response:
     """Serve a certificate as DER, the form that AIA addresses name (RFC 5280 §4.2.2.1)."""
     der = _certificate(settings, name, Encoding.DER)

@@ -1,7 +1,7 @@
 """Verification for programmes: a file, or a public code on a day. No account needed."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, UploadFile
 from starlette.requests import Request
@@ -9,7 +9,7 @@ from starlette.requests import Request
 from service.accounts.access import PUBLIC, Actor, allow
 from service.clock import now
 from service.database import SessionDep, reading
-from service.errors import NotFound
+from service.errors import NotFound, refusals
 from service.permits.numbering import CODE_LENGTH, normalise_code
 from service.verification.answers import (
     PermitAnswer,
@@ -23,7 +23,6 @@ from service.web import SettingsDep
 
 router = APIRouter(prefix="/api/v1", tags=["verification"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
-PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
 
 
 class PermitUnknown(NotFound):
@@ -35,12 +34,8 @@ class PermitUnknown(NotFound):
 @router.post(
     "/verifications",
     dependencies=[Depends(limit_uploads)],
-    responses={
-        413: {"description": "Larger than 20 MiB", **PROBLEM},
-        415: {"description": "Not a PDF", **PROBLEM},
-        422: {"description": "No file", **PROBLEM},
-        429: {"description": "Too many files", **PROBLEM},
-    },
+    summary="Verify a document",
+    responses=refusals(415, 429),
 )
 def verify(
     request: Request,
@@ -50,16 +45,13 @@ def verify(
     reader: ReaderDep,
     file: UploadFile,
 ) -> VerificationAnswer:
-    """Verify a document: `genuine`, `altered`, `unknown` or `undecided`, always with 200."""
+    """`genuine`, `altered`, `unknown` or `undecided`, always with 200."""
     pdf = take_pdf(file, settings)
     with reading(request.app.state.engine) as session:
         return verification_answer(verify_file(session, sandbox, pdf, now=now(), reader=reader))
 
 
-@router.get(
-    "/permits/{code}",
-    responses={404: {"description": "Unknown code", **PROBLEM}, 422: {"description": "Bad day", **PROBLEM}},
-)
+@router.get("/permits/{code}", summary="Look a permit up")
 def permit_by_code(
     _actor: Anyone,
     session: SessionDep,
@@ -67,7 +59,7 @@ def permit_by_code(
     code: Annotated[str, Path(max_length=64, examples=["0" * CODE_LENGTH])],
     on: Annotated[date | None, Query(description="The status at the end of this day in the city")] = None,
 ) -> PermitAnswer:
-    """Give the public facts of a permit and its status, now or on a day."""
+    """The public facts of a permit and its status, now or on a day."""
     normal = normalise_code(code)
     permit = look_up_code(session, normal, now=now(), reader=reader, on=on) if normal else None
     if permit is None:

@@ -14,7 +14,6 @@ from factories import actor_of, let_forms_pass, make_citizen, make_officer, sign
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from routes import api_routes, policy_of
 from sqlalchemy import Engine
 
 from service.accounts.access import VISITOR, Actor, authorise
@@ -22,6 +21,7 @@ from service.accounts.models import User
 from service.config import Settings
 from service.database import transaction
 from service.errors import AccessDenied, SignInRequired
+from service.openapi import api_routes, policy_of
 
 APPROVED = Path(__file__).parent.parent / "data" / "access_matrix.txt"
 OFFICERS = (
