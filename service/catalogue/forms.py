@@ -103,7 +103,7 @@ def _may_hold(conditions: Conditions | None, known: Mapping[str, str]) -> bool:
 
 def _is_one_of(value: object, allowed: tuple[bool | int | str, ...]) -> bool:
     # Python calls True and 1 equal; a form does not.
-    return any(type(value) is type(other) and value == other for other in allowed)
+    return any(isinstance(value, bool) == isinstance(other, bool) and value == other for other in allowed)
 
 
 # The schema ----------------------------------------------------------------------------------

@@ -98,7 +98,10 @@ def fill_wording(
         return None if empty else "".join(text for text, names in filled if not names)
 
     def fill_list(name: str) -> list[str]:
-        items = _raw(name, values, facts)
+        """Return the items of a `_list` placeholder."""
+        items = _raw(name.removesuffix("_list"), values, facts)
+        if not items and not _may_be_empty(name, permit_type, values, facts):
+            missing[name] = None
         return [_one_line(item) for item in items] if isinstance(items, list | tuple) else []
 
     title = fill(wording.title) or PLACEHOLDER.sub("", wording.title)
@@ -133,7 +136,7 @@ def _blocks(
         for line in (line.strip() for line in chunk.splitlines()):
             alone = PLACEHOLDER.fullmatch(line)
             if alone and alone[1].endswith("_list"):
-                items += fill_list(alone[1].removesuffix("_list"))
+                items += fill_list(alone[1])
             elif line.startswith("- "):
                 items += [text for text in [fill(line[2:])] if text]
             elif " : " in line:

@@ -1,5 +1,6 @@
 """Loading: the city's own catalogue is in order; a broken one is refused with file, line and reason."""
 
+import contextlib
 import random
 import shutil
 from datetime import datetime
@@ -179,7 +180,7 @@ def test_an_alias_is_refused(folder: Path) -> None:
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "roles.yaml").unlink()
-    with pytest.raises(CatalogueError, match="roles.yaml:1: This file is missing"):
+    with pytest.raises(CatalogueError, match=r"roles\.yaml:1: This file is missing"):
         read_catalogue(folder)
 
 
@@ -203,10 +204,8 @@ def test_no_damage_to_a_file_breaks_the_reader(folder: Path) -> None:
         damaged = [*lines[:at], key + chance.choice(pieces), *lines[at + 1 :]]
         original = path.read_bytes()
         path.write_text("\n".join(damaged), encoding="utf-8")
-        try:
-            read_catalogue(folder)
-        except CatalogueError as error:
-            assert error.problems
+        with contextlib.suppress(CatalogueError):
+            assert read_catalogue(folder).permit_types
         path.write_bytes(original)
 
 
