@@ -32,7 +32,7 @@ class Application(SQLModel, table=True):
     slug: str = Field(index=True, max_length=80)
     """The permit type's slug, repeated for queues and filters."""
     request: str = Field(max_length=20)
-    """`new`, `renewal`, `change` or `revocation`."""
+    """`new`, `renewal`, `change` or `closure`."""
     applicant_kind: str = Field(max_length=20)
     """`person` or `organisation`."""
     holder_name: str = Field(default="", max_length=160)

@@ -48,7 +48,6 @@ class Request(StrEnum):
     RENEWAL = "renewal"
     CHANGE = "change"
     CLOSURE = "closure"
-    REVOCATION = "revocation"
 
 
 class ApplicantKind(StrEnum):
@@ -61,7 +60,6 @@ REQUEST_LABELS = {
     Request.RENEWAL: Bilingual(id="Perpanjangan", en="Renewal"),
     Request.CHANGE: Bilingual(id="Perubahan", en="Change"),
     Request.CLOSURE: Bilingual(id="Penutupan", en="Closure"),
-    Request.REVOCATION: Bilingual(id="Pencabutan", en="Revocation"),
 }
 APPLICANT_KIND_LABELS = {
     ApplicantKind.PERSON: Bilingual(id="Perorangan", en="Person"),
