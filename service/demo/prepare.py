@@ -166,8 +166,8 @@ def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime
 def _expire(engine: Engine, now: datetime) -> None:
     """Run the daily job of each day after which a permit had expired."""
     with transaction(engine) as session:
-        ends = session.exec(select(Permit.valid_until).where(col(Permit.valid_until) < city_date(now)))
-        for day in sorted({day for day in ends if day is not None}):
+        over = session.exec(select(Permit).where(col(Permit.valid_until) < city_date(now)))
+        for day in sorted({permit.valid_until for permit in over if permit.valid_until}):
             expire_permits(session, start_of_day(day + timedelta(days=1)))
 
 
