@@ -7,7 +7,7 @@ no event was changed, removed or slipped in; `verify_chain` names the first that
 import hashlib
 import json
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column
@@ -92,7 +92,7 @@ def record_event(
 def event_hash(event: AuditEvent) -> str:
     """Return the SHA-256 (hex) of the event's canonical JSON, which names the hash before it."""
     fields = event.model_dump(exclude={"hash"})
-    fields["at"] = event.at.isoformat()
+    fields["at"] = event.at.astimezone(UTC).isoformat()  # As it is read back, whatever zone it came in.
     fields["actor_id"] = str(event.actor_id) if event.actor_id else None
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
