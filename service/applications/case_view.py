@@ -236,7 +236,7 @@ def _history(
             row.submitted_at,
             APPLICANT.text(language),
             DEEDS[Action.SUBMIT if row.round == 1 else Action.RESUBMIT].text(language),
-            APPLICANT.text(language),
+            case.application.holder_name,
             None,
         )
         for row in submissions

@@ -2,8 +2,10 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from factories import city_catalogue
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,10 +62,13 @@ SIGN = Step("sign", "department_head", ("sign", "return_to_previous"))
 ISSUE = Step("issue", "front_office", ("issue",), 0, automatic=True)
 
 DESK = (COMPLETENESS, REVIEW, OPINION, DRAFT, ANALYST, DIVISION, SIGN, ISSUE)
-SHORT = (COMPLETENESS, REVIEW, DRAFT, ANALYST, DIVISION, SIGN, ISSUE)
 PAID = (COMPLETENESS, REVIEW, FIELD_VISIT, OPINION, PAYMENT, DRAFT, ANALYST, DIVISION, SIGN, ISSUE)
 BARE = (Step("check", "back_office", ("forward", "propose_rejection")), SIGN)
-WORKFLOWS = [DESK, SHORT, PAID, BARE]
+WORKFLOWS: list[tuple[Any, ...]] = [
+    BARE,
+    *{permit_type.steps for permit_type in city_catalogue().permit_types},
+]
+"""Every way of the city's own catalogue, and the shortest there is."""
 
 
 def follow(steps: tuple[Step, ...], *actions: Action) -> Standing:
@@ -167,7 +172,10 @@ def test_a_workflow_without_a_signature_is_a_fault_of_the_catalogue() -> None:
         follow(steps, Action.SUBMIT, Action.FORWARD)
 
 
-@pytest.mark.parametrize("steps", WORKFLOWS)
+WAYS = pytest.mark.parametrize("steps", WORKFLOWS, ids=lambda steps: f"{len(steps)} steps")
+
+
+@WAYS
 def test_every_reachable_standing_can_still_be_decided_or_has_ended(steps: tuple[Step, ...]) -> None:
     for standing in reachable(steps) - {s for s in reachable(steps) if s.state in ENDED}:
         assert DECIDED & {after.state for after in _reachable_from(standing, steps)}
@@ -188,7 +196,7 @@ def _reachable_from(standing: Standing, steps: tuple[Step, ...]) -> set[Standing
     return found
 
 
-@pytest.mark.parametrize("steps", WORKFLOWS)
+@WAYS
 def test_only_the_step_that_signs_decides_and_nothing_is_withdrawn_there(steps: tuple[Step, ...]) -> None:
     for standing in reachable(steps):
         for action in allowed_actions(standing, steps):
