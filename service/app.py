@@ -49,6 +49,7 @@ from service.openapi import describe_api
 from service.permits import api as permits_api
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
+from service.transparency import api as transparency_api
 from service.verification import api as verification_api
 from service.verification import pages as verification_pages
 from service.verification.sandbox import Sandbox
@@ -82,6 +83,7 @@ ROUTERS: list[APIRouter] = [
     permits_pages.router,
     pki_api.router,
     site.router,
+    transparency_api.router,
     verification_api.router,
     verification_pages.router,
 ]

@@ -166,3 +166,9 @@ def test_the_page_answers_in_words(client: TestClient, issued: cases.Issued, at_
             files={"file": ("izin.pdf", issued.pdf)},
         ).text
     )
+
+
+def test_the_log_shows_its_signed_checkpoint(client: TestClient, issued: cases.Issued) -> None:
+    lines = client.get("/log/checkpoint").text.split("\n")
+    assert lines[:2] == ["testserver/log", "1"]
+    assert lines[4].startswith("\u2014 testserver/log ")
