@@ -92,9 +92,9 @@ reformat: setup-test ## Put the style right
 test: lint ## Check everything, on SQLite and on PostgreSQL, quickest first
 	$(PYTEST) -n 2 -m "not slow and not browser" --database=sqlite
 	$(PYTEST) -n 2 -m "not slow and not browser" --database=postgresql
-	$(PYTEST) -m "slow and not browser" --database=sqlite
-	$(PYTEST) -m "slow and not browser" --database=postgresql
-	$(PYTEST) -m browser --database=sqlite
+	$(PYTEST) -n 2 -m "slow and not browser" --database=sqlite
+	$(PYTEST) -n 2 -m "slow and not browser" --database=postgresql
+	$(PYTEST) -n 2 -m browser --database=sqlite
 
 # Housekeeping ------------------------------------------------------------------------------------
 
