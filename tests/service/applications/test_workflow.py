@@ -66,7 +66,7 @@ PAID = (COMPLETENESS, REVIEW, FIELD_VISIT, OPINION, PAYMENT, DRAFT, ANALYST, DIV
 BARE = (Step("check", "back_office", ("forward", "propose_rejection")), SIGN)
 WORKFLOWS: list[tuple[Any, ...]] = [
     BARE,
-    *{permit_type.steps for permit_type in city_catalogue().permit_types},
+    *dict.fromkeys(item.steps for item in city_catalogue().permit_types),
 ]
 """Every way of the city's own catalogue, and the shortest there is."""
 
