@@ -36,7 +36,12 @@ from service.demo.prepare import DEMO_FOLDER, DemoRefused, prepare_demo
 from service.errors import ServiceError
 from service.pki.enrol import enrol_signer, make_hierarchy
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run and keep an installation of Canting. Settings come from CANTING_… in the environment.",
+)
 database_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 catalogue_app = typer.Typer(no_args_is_help=True, help="The permit types.")
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign.")
@@ -93,11 +98,15 @@ def worker() -> None:
 
 async def _work(application: FastAPI) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    _on_stop_signals(stop.set)
     async with application.router.lifespan_context(application):
         await stop.wait()
+
+
+def _on_stop_signals(react: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, react)
 
 
 @app.command()
@@ -116,17 +125,30 @@ def demo(
 
 
 def run_server(application: FastAPI, host: str, port: int) -> None:
-    """Serve until told to stop. Addresses are not logged: one-time links stand in them."""
-    uvicorn.run(
+    """Serve until told to stop. Addresses are not logged: one-time links stand in them.
+
+    The lifespan is run here and not by the server, so that what keeps the service from starting
+    reaches `main`.
+    """
+    config = uvicorn.Config(
         application,
         host=host,
         port=port,
+        lifespan="off",
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # `trusted_proxy_hops` says whose X-Forwarded-For counts.
         server_header=False,
         timeout_graceful_shutdown=15,
     )
+    asyncio.run(_serve(application, uvicorn.Server(config)))
+
+
+async def _serve(application: FastAPI, server: uvicorn.Server) -> None:
+    # A server that was told to stop raises the signal once more; the lifespan must end all the same.
+    _on_stop_signals(lambda: None)
+    async with application.router.lifespan_context(application):
+        await server.serve()
 
 
 def require_free_port(host: str, port: int) -> None:

@@ -1,0 +1,339 @@
+"""The operator's commands: what they do, and how they refuse. Secrets go in by a file descriptor."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from factories import PASSWORD
+from sqlmodel import select
+
+from keys.errors import WrongPassphrase
+from keys.software import SoftwareKeyStore
+from service import cli, clock, jobs
+from service.accounts.access import ADMINISTRATOR, SERVICE
+from service.accounts.models import RoleAssignment, User
+from service.accounts.officers import OfficerDetails, create_officer
+from service.audit import AuditEvent
+from service.catalogue.load import DATA_FOLDER
+from service.catalogue.models import active_permit_types
+from service.database import open_engine, reading, transaction
+from service.mail import MailMessage, queue_mail
+
+ENVIRONMENT = {
+    "CANTING_ENVIRONMENT": "test",
+    "CANTING_SECRET_KEY": "rahasia-untuk-uji-0123456789abcdef",
+    "CANTING_WRAPPING_KEYS": "uji:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    "CANTING_OPERATIONS_PASSPHRASE": "sandi operasional uji",
+    "CANTING_SMTP_HOST": "",
+}
+ROOT_PASSPHRASE = "akar tunggang beringin"
+PASSPHRASE = "tujuh canting tembaga"
+HEAD = "kadis@contoh.invalid"
+
+Canting = Callable[..., int]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation's folder, with its settings in the environment."""
+    for name in [name for name in os.environ if name.startswith("CANTING_")]:
+        monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CANTING_DATA_FOLDER", str(tmp_path / "var"))
+    return tmp_path / "var"
+
+
+@pytest.fixture
+def canting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Canting:
+    """Run a `canting` command and return its exit status; a secret comes from a pipe."""
+
+    def run(*arguments: str, secret: str | None = None) -> int:
+        fd = []
+        if secret is not None:
+            reader, writer = os.pipe()
+            os.write(writer, f"{secret}\n".encode())
+            os.close(writer)
+            fd = ["--secret-fd", str(reader)]
+        monkeypatch.setattr(sys, "argv", ["canting", *arguments, *fd])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return int(exit_.value.code or 0)
+
+    return run
+
+
+@pytest.fixture
+def prepared(canting: Canting, folder: Path, new_sqlite: str) -> Path:
+    """An installation whose database is ready."""
+    folder.mkdir()
+    shutil.copy(new_sqlite, folder / "canting.sqlite3")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A prepared SQLite file, made once by the command itself."""
+    folder = tmp_path_factory.mktemp("cli")
+    subprocess.run(
+        [sys.executable, "-m", "service.cli", "database", "upgrade"],
+        env={**os.environ, **ENVIRONMENT, "CANTING_DATA_FOLDER": str(folder)},
+        check=True,
+        capture_output=True,
+    )
+    return str(folder / "canting.sqlite3")
+
+
+def make_head(folder: Path, roles: tuple[str, ...] = ("department_head",)) -> None:
+    engine = open_engine(f"sqlite:///{folder / 'canting.sqlite3'}")
+    with transaction(engine) as session:
+        details = OfficerDetails("Ratna Contoh, S.H.", roles, position="Kepala Dinas")
+        create_officer(session, SERVICE, HEAD, details, clock.now())
+    engine.dispose()
+
+
+# Settings -----------------------------------------------------------------------------------------
+
+
+def test_a_missing_setting_is_named_in_both_languages(
+    canting: Canting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CANTING_SECRET_KEY")
+    assert canting("database", "upgrade") == 1
+    said = capsys.readouterr().err
+    assert "CANTING_SECRET_KEY belum diisi." in said
+    assert "CANTING_SECRET_KEY is not set." in said
+    assert "Traceback" not in said
+
+
+def test_an_unfit_setting_is_named_without_its_value(
+    canting: Canting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CANTING_SECRET_KEY", "kenari-pendek")
+    monkeypatch.setenv("CANTING_SMTP_PORT", "banyak")
+    assert canting("database", "upgrade") == 1
+    said = capsys.readouterr().err
+    assert "CANTING_SECRET_KEY" in said
+    assert "CANTING_SMTP_PORT" in said
+    assert "kenari-pendek" not in said
+
+
+# The database and the catalogue -------------------------------------------------------------------
+
+
+def test_the_database_is_prepared_and_the_catalogue_loaded(canting: Canting, folder: Path) -> None:
+    assert canting("catalogue", "load") == 1
+    assert canting("database", "upgrade") == 0
+    assert canting("database", "upgrade") == 0
+    assert canting("catalogue", "load") == 0
+    engine = open_engine(f"sqlite:///{folder / 'canting.sqlite3'}")
+    with reading(engine) as session:
+        assert len(active_permit_types(session)) > 0
+        assert jobs.count_waiting_jobs(engine) == 0
+    engine.dispose()
+
+
+def test_an_unprepared_database_is_refused(canting: Canting, capsys: pytest.CaptureFixture[str]) -> None:
+    assert canting("serve", "--port", str(free_port())) == 1
+    assert "Jalankan `canting database upgrade`" in capsys.readouterr().err
+
+
+def test_a_database_out_of_reach_is_refused(
+    canting: Canting, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CANTING_DATABASE_URL", f"postgresql://kenari:rahasia@127.0.0.1:{free_port()}/canting")
+    assert canting("audit", "verify") == 1
+    said = capsys.readouterr().err
+    assert "CANTING_DATABASE_URL" in said
+    assert "rahasia" not in said
+
+
+def test_a_broken_catalogue_is_refused_with_its_file_and_line(
+    canting: Canting, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(DATA_FOLDER, tmp_path / "catalogue")
+    path = broken / "permit_types" / "reklame-tetap.yaml"
+    path.write_text(path.read_text().replace("deadline_working_days: 5", "deadline_working_days: lima"))
+    line = 1 + path.read_text().splitlines().index(
+        next(text for text in path.read_text().splitlines() if "lima" in text)
+    )
+    assert canting("catalogue", "check", str(broken)) == 1
+    assert f"reklame-tetap.yaml:{line}: deadline_working_days" in capsys.readouterr().err
+    assert canting("catalogue", "check") == 0
+
+
+# Keys and accounts ----------------------------------------------------------------------------------
+
+
+def test_the_hierarchy_is_made_once(
+    canting: Canting, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert canting("keys", "init", secret=ROOT_PASSPHRASE) == 0
+    keys = SoftwareKeyStore(folder / "keys")
+    before = {path.name: path.read_bytes() for path in keys.folder.iterdir()}
+    assert set(keys.names()) == {"root", "issuing", "tsa", "seal", "log"}
+    keys.open_key("root", ROOT_PASSPHRASE)
+    keys.open_key("issuing", ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"])
+
+    assert canting("keys", "init", secret="frasa sandi lain sama sekali") == 1
+    assert {path.name: path.read_bytes() for path in keys.folder.iterdir()} == before
+    said = capfd.readouterr()
+    assert "tidak ada yang ditimpa" in said.err
+    assert ROOT_PASSPHRASE not in said.out + said.err
+
+
+def test_a_weak_passphrase_makes_no_key(
+    canting: Canting, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert canting("keys", "init", secret="pendek") == 1
+    assert "sedikitnya 8 karakter" in capsys.readouterr().err
+    assert not (folder / "keys").exists()
+
+
+def test_a_signing_official_is_enrolled(canting: Canting, prepared: Path) -> None:
+    make_head(prepared)
+    assert canting("keys", "init", secret=ROOT_PASSPHRASE) == 0
+    assert canting("keys", "enrol", HEAD, secret=PASSPHRASE) == 0
+    engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
+    with reading(engine) as session:
+        user = session.exec(select(User).where(User.email == HEAD)).one()
+        changed = session.exec(select(AuditEvent).where(AuditEvent.action == "officer_changed")).one()
+    engine.dispose()
+    assert user.key_name == "official-kadis"
+    assert changed.data == {"fields": ["key_name"]}
+    keys = SoftwareKeyStore(prepared / "keys")
+    names = keys.open_key("official-kadis", PASSPHRASE).certificate.subject.rfc4514_string()
+    assert "Ratna Contoh" in names
+    assert "Pemerintah Kota Pekalongan" in names
+    with pytest.raises(WrongPassphrase):
+        keys.open_key("official-kadis", ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"])
+
+    assert canting("keys", "enrol", HEAD, secret=PASSPHRASE) == 0
+    assert "official-kadis-2" in keys.names()
+
+
+def test_enrolling_is_refused_without_account_or_role(
+    canting: Canting, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refusal() -> str:
+        assert canting("keys", "enrol", HEAD, secret=PASSPHRASE) == 1
+        return capsys.readouterr().err
+
+    assert "Tidak ada akun petugas" in refusal()
+    make_head(prepared, roles=("front_office",))
+    assert "tidak memegang peran penanda tangan" in refusal()
+
+
+def test_enrolling_needs_the_operations_passphrase(
+    canting: Canting, prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_head(prepared)
+    assert canting("keys", "enrol", HEAD, secret=PASSPHRASE) == 1
+    assert "Jalankan `canting keys init`" in capsys.readouterr().err
+    assert canting("keys", "init", secret=ROOT_PASSPHRASE) == 0
+    monkeypatch.setenv("CANTING_OPERATIONS_PASSPHRASE", "bukan frasa operasional")
+    assert canting("keys", "enrol", HEAD, secret=PASSPHRASE) == 1
+    assert "tidak membuka kunci layanan" in capsys.readouterr().err
+    assert not [name for name in SoftwareKeyStore(prepared / "keys").names() if name.startswith("official")]
+
+
+def test_an_administrator_is_created(
+    canting: Canting, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert canting("admin", "create", "Admin@contoh.invalid", "--name", "Admin Contoh", secret=PASSWORD) == 0
+    engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
+    with reading(engine) as session:
+        user = session.exec(select(User).where(User.email == "admin@contoh.invalid")).one()
+        roles = session.exec(select(RoleAssignment.role).where(RoleAssignment.user_id == user.id)).all()
+    engine.dispose()
+    assert roles == [ADMINISTRATOR]
+    assert canting("admin", "create", "admin@contoh.invalid", "--name", "Lain", secret=PASSWORD) == 1
+    assert canting("admin", "create", "lain@contoh.invalid", "--name", "Lain", secret="pendek") == 1
+    said = capsys.readouterr().err
+    assert "sudah dipakai akun lain" in said
+    assert "sedikitnya 10 karakter" in said
+
+
+def test_a_secret_is_not_read_from_a_pipe_unasked(
+    canting: Canting, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert canting("keys", "init") == 1
+    assert "--secret-fd 0" in capsys.readouterr().err
+
+
+# The audit trail, serving, working ------------------------------------------------------------------
+
+
+def test_a_changed_audit_event_is_named(
+    canting: Canting, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_head(prepared)
+    assert canting("audit", "verify") == 0
+    assert "utuh: 1 peristiwa" in capsys.readouterr().out
+    engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
+    with transaction(engine) as session:
+        session.get_one(AuditEvent, 1).actor_name = "Orang lain"
+    engine.dispose()
+    assert canting("audit", "verify") == 1
+    assert "rusak pada peristiwa 1" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_refused(
+    canting: Canting, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert canting("serve", "--port", str(server.getsockname()[1])) == 1
+    assert "Pilih porta lain" in capsys.readouterr().err
+
+
+def test_a_wrong_operations_passphrase_keeps_it_from_serving(
+    canting: Canting, prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert canting("keys", "init", secret=ROOT_PASSPHRASE) == 0
+    monkeypatch.setenv("CANTING_OPERATIONS_PASSPHRASE", "bukan frasa operasional")
+    for command in (("serve", "--port", str(free_port())), ("worker",)):
+        assert canting(*command) == 1
+        said = capsys.readouterr().err
+        assert "tidak membuka kunci layanan" in said
+        assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_a_worker_executes_jobs_and_stops_when_told(canting: Canting, prepared: Path) -> None:
+    engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
+    with transaction(engine) as session:
+        mail = queue_mail(
+            session,
+            to="siti@contoh.invalid",
+            language="id",
+            template="password_changed",
+            context={"full_name": "Siti"},
+            now=clock.now(),
+        )
+        jobs.enqueue(session, "send_mail", str(mail.id))
+    process = subprocess.Popen([sys.executable, "-m", "service.cli", "worker"])
+    try:
+        deadline = time.monotonic() + 60
+        sent = None
+        while sent is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+            with reading(engine) as session:
+                sent = session.get_one(MailMessage, mail.id).sent_at
+    finally:
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(timeout=30)
+        engine.dispose()
+    assert sent is not None
+    assert status == 0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
