@@ -65,6 +65,9 @@ from service.web import (
 from signing.errors import SigningError
 
 ROUTERS: list[APIRouter] = [
+    # Routes are tried in this order, and strangers who verify are most of the traffic.
+    verification_api.router,
+    verification_pages.router,
     accounts_api.router,
     account_pages.router,
     officer_pages.router,
@@ -84,8 +87,6 @@ ROUTERS: list[APIRouter] = [
     pki_api.router,
     site.router,
     transparency_api.router,
-    verification_api.router,
-    verification_pages.router,
 ]
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger()

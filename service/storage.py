@@ -125,7 +125,7 @@ def open_storage(
     return Storage(store)
 
 
-def request_storage(request: Request) -> Storage:
+async def request_storage(request: Request) -> Storage:
     """Give a route the storage the app opened at start."""
     storage: Storage = request.app.state.storage
     return storage

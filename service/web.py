@@ -46,7 +46,7 @@ class CsrfRefused(AccessDenied):
     message_en = "This form has expired. Reload the page and send it again; what you typed is kept."
 
 
-def request_settings(request: Request) -> Settings:
+async def request_settings(request: Request) -> Settings:
     """Give a route the settings the app was made with."""
     settings: Settings = request.app.state.settings
     return settings

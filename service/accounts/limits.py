@@ -53,7 +53,7 @@ def _key(who: str) -> str:
     return hashlib.sha256(who.encode()).hexdigest()
 
 
-def limiter_of(request: Request) -> Limiter:
+async def limiter_of(request: Request) -> Limiter:
     """Return the application's limiter, made at its first use."""
     state = request.app.state
     if not hasattr(state, "limiter"):

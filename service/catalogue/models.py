@@ -62,6 +62,7 @@ class CityRevision(SQLModel, table=True):
 
 # Parsing a type costs milliseconds and its content never changes: one parsed value for each hash.
 _permit_types: dict[str, PermitType] = {}
+_types_by_revision: dict[uuid.UUID, PermitType] = {}
 _cities: dict[str, City] = {}
 
 
@@ -100,6 +101,13 @@ def get_revision(session: Session, revision_id: uuid.UUID) -> PermitTypeRevision
     if row is None:
         raise PermitTypeNotFound
     return row
+
+
+def get_permit_type(session: Session, revision_id: uuid.UUID) -> PermitType:
+    """Return the permit type as a revision has it, asking the database once. Raises PermitTypeNotFound."""
+    if revision_id not in _types_by_revision:
+        _types_by_revision[revision_id] = get_revision(session, revision_id).permit_type
+    return _types_by_revision[revision_id]
 
 
 def active_city(session: Session) -> City:

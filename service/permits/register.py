@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from service.accounts.access import Actor
-from service.catalogue.models import get_revision
+from service.catalogue.models import get_permit_type
 from service.clock import CITY_TIMEZONE, city_date
 from service.permits.models import DocumentVersion, Kind, Permit, Status, StatusChange
 
@@ -40,7 +41,8 @@ class PublicPermit:
 def find_by_code(session: Session, code: str) -> Permit | None:
     """Find an issued permit by its public code; one still being issued is not there yet."""
     statement = select(Permit).where(Permit.code == code, Permit.status != Status.ISSUING)
-    return session.exec(statement).first()
+    # The frozen document is most of the row, and no public answer shows it.
+    return session.exec(statement.options(defer(Permit.document))).first()  # type: ignore[arg-type]
 
 
 def find_by_number(session: Session, number: str, issued_on: date) -> Permit | None:
@@ -165,7 +167,7 @@ def public_permit(
 ) -> PublicPermit:
     """Show the public part of a permit with its status at a moment."""
     status, since = status_at(session, permit, moment)
-    permit_type = get_revision(session, permit.revision_id).permit_type
+    permit_type = get_permit_type(session, permit.revision_id)
     letter = permit.kind == Kind.REJECTION_LETTER
     letters = "Rejection letter: " if language == "en" else "Surat penolakan: "
     return PublicPermit(

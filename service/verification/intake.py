@@ -25,7 +25,7 @@ class NotAPdf(UnsupportedFile):
     message_en = "This is not a PDF. Choose the permit file as it was downloaded, not a photo or a scan."
 
 
-def request_sandbox(request: Request) -> Sandbox:
+async def request_sandbox(request: Request) -> Sandbox:
     """Give a route the sandbox in which strangers' files are examined."""
     sandbox: Sandbox = request.app.state.sandbox
     return sandbox
@@ -34,7 +34,7 @@ def request_sandbox(request: Request) -> Sandbox:
 SandboxDep = Annotated[Sandbox, Depends(request_sandbox)]
 
 
-def request_reader(request: Request) -> Reader:
+async def request_reader(request: Request) -> Reader:
     """Give a route its reader's language and the site's address."""
     return Reader(language_of(request), request.app.state.settings.base_url)
 

@@ -1,0 +1,70 @@
+"""A register filled with permits that look like the one really issued."""
+
+import hashlib
+import uuid
+from typing import Any
+
+from place import Place
+from sqlalchemy import insert
+from sqlmodel import SQLModel, select
+
+from service.applications.models import Application
+from service.database import reading, transaction
+from service.permits.issue import sign_application
+from service.permits.models import DocumentVersion, Permit, StatusChange
+from service.permits.numbering import new_public_code
+from service.permits.register import current_version
+from service.storage import get_document
+
+AT_ONCE = 5000
+
+
+def issue_one(place: Place) -> bytes:
+    """Issue a permit and return its document."""
+    ((case, digest),) = place.cases_to_sign(1)
+    permit = sign_application(
+        place.workshop, case.id, actor=place.head, signer=place.signer, seen_digest=digest
+    )
+    with reading(place.workshop.engine) as session:
+        return get_document(place.workshop.storage, current_version(session, permit).sha256)
+
+
+def fill(place: Place, count: int) -> list[str]:
+    """Add copies of a permit of the register, each with its own application, and return their codes."""
+    with reading(place.workshop.engine) as session:
+        permit = session.exec(select(Permit)).first()
+        assert permit is not None
+        version = session.exec(select(DocumentVersion).where(DocumentVersion.permit_id == permit.id)).one()
+        change = session.exec(select(StatusChange).where(StatusChange.permit_id == permit.id)).one()
+        application = session.get_one(Application, permit.application_id)
+    originals = (application, permit, version, change)
+    codes: list[str] = []
+    for start in range(0, count, AT_ONCE):
+        copies = [_copy(originals, number) for number in range(start, min(start + AT_ONCE, count))]
+        with transaction(place.workshop.engine) as session:
+            for original, rows in zip(originals, zip(*copies, strict=True), strict=True):
+                session.connection().execute(insert(type(original)), list(rows))
+        codes += [rows[1]["code"] for rows in copies]
+    return codes
+
+
+def _copy(originals: tuple[SQLModel, ...], number: int) -> list[dict[str, Any]]:
+    application, permit, version, change = (original.model_dump() for original in originals)
+    application |= {"id": uuid.uuid4(), "receipt_number": f"B-{number}"}
+    sequence = 1_000_000 + number
+    permit |= {
+        "id": uuid.uuid4(),
+        "application_id": application["id"],
+        "sequence": sequence,
+        "number": f"500.16.7.2/{sequence}/SIP-TK/XI/2026",
+        "code": new_public_code(),
+    }
+    version |= {
+        "id": uuid.uuid4(),
+        "permit_id": permit["id"],
+        "sha256": hashlib.sha256(b"%d" % number).hexdigest(),
+        "fingerprint": hashlib.sha256(b"signature %d" % number).hexdigest(),
+        "log_index": None,
+    }
+    change |= {"id": uuid.uuid4(), "permit_id": permit["id"]}
+    return [application, permit, version, change]
