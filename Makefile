@@ -60,7 +60,7 @@ $(STATIC): node_modules/.package-lock.json $(STATIC_SOURCES)
 
 # Running ---------------------------------------------------------------------------------------
 
-.PHONY: demo run journey bench
+.PHONY: demo run journey bench pictures
 demo: setup ## Serve a city with accounts and applications at http://127.0.0.1:8000 (PORT)
 	$(PYTHON) -m service.cli demo
 
@@ -72,6 +72,9 @@ journey: setup-test ## Drive one permit from registration to verification
 
 bench: setup-test ## Measure against peers on this machine
 	$(PYTHON) tests/benchmarks/run.py
+
+pictures: setup-test ## Take the documentation's pictures from an example city
+	$(PYTHON) tools/take_pictures.py
 
 # Checking --------------------------------------------------------------------------------------
 
