@@ -5,6 +5,7 @@ real database, storage or mail server.
 """
 
 import base64
+import hashlib
 import json
 import os
 import secrets
@@ -39,10 +40,11 @@ from service.permits.signer import open_operations_keys, open_signer
 from service.pki.enrol import enrol_signer, make_hierarchy
 
 DEMO_FOLDER = Path("var/demo")
+HERE = Path(__file__).parent.parent
 SECRETS = "settings.json"
 """Marks the folder as a demonstration's, and holds its secrets."""
 READY = "ready"
-"""Stands there once everything was prepared; without it a later start prepares anew."""
+"""Stands there once everything was prepared, and says from what; see `made_from`."""
 QUICK = KdfCost(memory_kib=8192, iterations=1)
 """The demonstration's passphrases are printed on a page, so guessing them need not be slow."""
 BEGINNING = timedelta(days=420)
@@ -67,9 +69,9 @@ def prepare_demo(folder: Path, *, base_url: str, fresh: bool = False) -> Setting
             "Peragaan tidak dijalankan pada lingkungan produksi (CANTING_ENVIRONMENT=production).",
             "The demonstration does not run in production (CANTING_ENVIRONMENT=production).",
         )
-    if fresh or not (folder / READY).exists():
+    is_new = fresh or not _is_ready(folder)
+    if is_new:
         _clear(folder)
-    is_new = not (folder / READY).exists()
     settings = demo_settings(folder, base_url)
     engine = open_engine(settings.effective_database_url)
     try:
@@ -77,10 +79,28 @@ def prepare_demo(folder: Path, *, base_url: str, fresh: bool = False) -> Setting
         jobs.prepare_database(settings.effective_database_url)
         if is_new:
             build_city(settings, engine, demo_city(), clock.now())
-            (folder / READY).touch()
+            (folder / READY).write_text(made_from())
     finally:
         engine.dispose()
     return settings
+
+
+def made_from() -> str:
+    """Return the SHA-256 of what a demonstration's stored data follow: tables, catalogue, people.
+
+    A demonstration made by another release is not migrated but made anew.
+    """
+    patterns = ("*/models.py", "migrations/versions/*.py", "catalogue/*.py", "catalogue/data/**/*", "demo/*")
+    files = {path for pattern in patterns for path in HERE.glob(pattern) if path.is_file()}
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_ready(folder: Path) -> bool:
+    path = folder / READY
+    return path.exists() and path.read_text() == made_from()
 
 
 def _clear(folder: Path) -> None:

@@ -142,6 +142,18 @@ def test_an_interrupted_preparation_is_made_anew(
     assert (folder / prepare.READY).exists()
 
 
+def test_one_made_by_another_release_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare, "build_city", lambda *_: None)
+    folder = tmp_path / "demo"
+    prepare_demo(folder, base_url=BASE_URL)
+    first = read_secrets(folder)
+    prepare_demo(folder, base_url=BASE_URL)
+    assert read_secrets(folder) == first
+    (folder / prepare.READY).write_text("rilis lain")
+    prepare_demo(folder, base_url=BASE_URL)
+    assert read_secrets(folder) != first
+
+
 # Its pages -----------------------------------------------------------------------------------------
 
 
