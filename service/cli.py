@@ -130,6 +130,7 @@ def run_server(application: FastAPI, host: str, port: int) -> None:
     The lifespan is run here and not by the server, so that what keeps the service from starting
     reaches `main`.
     """
+    application.state.sandbox.warm()
     config = uvicorn.Config(
         application,
         host=host,

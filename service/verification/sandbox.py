@@ -14,13 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from service.verification.examiner import LENGTH
+from service.verification.examiner import LENGTH, READY
 
 SECONDS = 3.0
 """The budget in wall time, published to verifiers."""
 MEMORY = 256 * 1024 * 1024
 """The budget in bytes beyond the warm examiner's own."""
 GRACE = 0.5
+START_SECONDS = 60
+"""How long a cold examiner may take to become ready, on a machine under load."""
 AT_ONCE = 4
 """Files examined side by side; more wait, within their own budget."""
 MAX_ANSWER = 1024 * 1024
@@ -46,6 +48,12 @@ class Sandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
+    def warm(self) -> None:
+        """Start the examiner now, so that the first file need not wait for it."""
+        with self._lock:
+            if self._process is None:
+                self._start()
+
     def examine(self, pdf: bytes, at: datetime) -> Examination:
         """Examine a file as of the moment `at`. Never raises for anything the file does."""
         if not self._places.acquire(timeout=self.seconds):
@@ -63,8 +71,11 @@ class Sandbox:
     def _examine(self, pdf: bytes, at: datetime) -> Examination:
         ours, theirs = socket.socketpair()
         with ours:
-            with theirs:
-                self._hand_over(theirs)
+            try:
+                with theirs:
+                    self._hand_over(theirs)
+            except OSError:
+                return Examination(None, "stopped")
             ours.settimeout(self.seconds + GRACE)
             head = {
                 "seconds": self.seconds,
@@ -89,9 +100,9 @@ class Sandbox:
     def _hand_over(self, connection: socket.socket) -> None:
         with self._lock:
             for attempt in (1, 2):
-                if self._process is None or self._process.poll() is not None:
-                    self._start()
                 try:
+                    if self._process is None or self._process.poll() is not None:
+                        self._start()
                     socket.send_fds(self._channel_now(), [b"x"], [connection.fileno()])
                 except OSError:
                     self._stop()
@@ -117,6 +128,10 @@ class Sandbox:
                 env={"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"},
                 cwd="/",
             )
+        ours.settimeout(START_SECONDS)
+        if ours.recv(len(READY)) != READY:
+            raise OSError("the examiner did not start")
+        ours.settimeout(None)
         self._channel = ours
 
     def _stop(self) -> None:

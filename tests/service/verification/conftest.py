@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cases
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from keys.software import SoftwareKeyStore
@@ -30,9 +31,15 @@ def settings(settings: Settings, key_folder: Path) -> Settings:
     return settings.model_copy(update={"keys_folder": key_folder})
 
 
+@pytest.fixture
+def app(app: FastAPI) -> FastAPI:
+    """A busy test machine must not decide the verdict; the budget has its own tests."""
+    app.state.sandbox.seconds = 30
+    return app
+
+
 @pytest.fixture(scope="session")
 def sandbox(key_folder: Path) -> Iterator[Sandbox]:
-    # A busy test machine must not decide the verdict; the budget has its own tests.
     sandbox = Sandbox(key_folder / "root.pem", seconds=30)
     yield sandbox
     sandbox.close()
