@@ -211,7 +211,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 
 
 PROBLEM_CONTENT: dict[str, Any] = {
-    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
 }
 
 

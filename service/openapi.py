@@ -30,6 +30,7 @@ TAGS = {
     "cases": "The officers' cases, from the queue to the decision.",
     "permits": "Signing, reading and revoking permits.",
     "accounts": "Sessions, API tokens and officers.",
+    "log": "The log of all issued documents, for those who watch it.",
     "pki": "The published certificates.",
     "operations": "Is the service well?",
 }
@@ -70,7 +71,7 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
         )
         components = document.setdefault("components", {})
         components["securitySchemes"] = SECURITY_SCHEMES
-        components["schemas"]["Problem"] = PROBLEM_SCHEMA
+        components["schemas"]["ProblemDetails"] = PROBLEM_SCHEMA
         for unused in ("HTTPValidationError", "ValidationError"):
             components["schemas"].pop(unused, None)
         for route in api_routes(app.routes):

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import date, datetime
 from functools import cache
@@ -134,26 +135,48 @@ def _carries_our_cookies(request: Request) -> bool:
     return any(name.startswith("canting_") and name != LANGUAGE_COOKIE for name in request.cookies)
 
 
+def media_type(request: Request) -> str:
+    """Return the media type of what was sent, without its parameters (RFC 9110 §8.3.1)."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def read_csrf_field(request: Request) -> None:
     """Lay the form's `csrf_token` beside the request; the app runs this before any page's route."""
-    content_type = request.headers.get("content-type", "")
-    if request.method not in SAFE_METHODS and content_type.startswith(FORM_TYPES):
+    if request.method not in SAFE_METHODS and media_type(request) in FORM_TYPES:
         form = await request.form()
         field = form.get("csrf_token")
         request.state.csrf_field = field if isinstance(field, str) else ""
 
 
 async def refuse_unstorable_text(request: Request) -> None:
-    """Refuse text with NUL characters: no database column holds them, no reader ever typed one."""
+    """Refuse what no column holds and no reader ever typed: NUL characters and lone surrogates."""
     if "\x00" in request.url.path or "%00" in request.url.query:
         raise UnstorableText
-    content_type = request.headers.get("content-type", "")
-    if content_type.startswith("application/json") and b"\\u0000" in await request.body():
-        raise UnstorableText
-    if request.method not in SAFE_METHODS and content_type.startswith(FORM_TYPES):
-        form = await request.form()
-        if any(isinstance(value, str) and "\x00" in value for _, value in form.multi_items()):
+    if media_type(request).endswith("json"):
+        body = await request.body()
+        if not is_storable(body) or any(escape["lone"] for escape in _JSON_ESCAPES.finditer(body)):
             raise UnstorableText
+    if request.method not in SAFE_METHODS and media_type(request) in FORM_TYPES:
+        for name, value in (await request.form()).multi_items():
+            text = value if isinstance(value, str) else value.filename or ""
+            if not is_storable(name) or not is_storable(text):
+                raise UnstorableText
+
+
+_JSON_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>u0000|u[dD][89a-fA-F])|.)", re.DOTALL
+)
+"""Every escape of a JSON text in turn; `lone` are NUL and surrogates that are no pair (RFC 8259 §8.2)."""
+
+
+def is_storable(text: str | bytes) -> bool:
+    """Whether the text is proper UTF-8 without NUL, as both databases want it."""
+    try:
+        data = text.encode() if isinstance(text, str) else text
+        data.decode()
+    except UnicodeError:
+        return False
+    return b"\x00" not in data
 
 
 # Templates ----------------------------------------------------------------------------------

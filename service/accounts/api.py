@@ -1,7 +1,7 @@
 """Sessions, the own account, API tokens and officers, for programmes: the verbs of the pages."""
 
 import uuid
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, status
@@ -35,7 +35,7 @@ from service.accounts.officers import (
 from service.accounts.second_factor import check_second_factor
 from service.accounts.sessions import NewSession, discard_session, end_session
 from service.accounts.tokens import create_token, revoke_token, tokens_of
-from service.clock import now
+from service.clock import Day, now
 from service.database import SessionDep
 from service.errors import ServiceError, problem, refusals
 from service.web import SettingsDep, csrf_token, language_of
@@ -193,7 +193,7 @@ class NewToken(BaseModel):
 
     name: str = Field(max_length=80)
     scopes: list[str] = Field(max_length=10)
-    expires_on: date
+    expires_on: Day
 
 
 class Token(BaseModel):
@@ -237,20 +237,17 @@ def remove_token(token_id: uuid.UUID, actor: Browser, session: SessionDep) -> No
 # Officers -----------------------------------------------------------------------------------------
 
 
+EXAMPLE_OFFICER: dict[str, Any] = {
+    "full_name": "Budi Contoh",
+    "roles": ["front_office"],
+    "position": "Petugas Loket",
+    "rank": "Penata Muda (III/a)",
+    "nip": "199001012015011001",
+}
+
+
 class OfficerFields(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "full_name": "Budi Contoh",
-                    "roles": ["front_office"],
-                    "position": "Petugas Loket",
-                    "rank": "Penata Muda (III/a)",
-                    "nip": "199001012015011001",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_OFFICER]})
 
     full_name: str = Field(max_length=200)
     roles: list[str] = Field(max_length=20)
@@ -266,7 +263,11 @@ class OfficerFields(BaseModel):
 
 
 class NewOfficer(OfficerFields):
-    email: str = Field(max_length=254, examples=["budi@contoh.invalid"])
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "budi@contoh.invalid", **EXAMPLE_OFFICER}]}
+    )
+
+    email: str = Field(max_length=254)
 
 
 class OfficerView(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, Request, UploadFile
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlmodel import Session
 
 from service.accounts.access import OFFICERS, Actor, allow
@@ -135,21 +135,28 @@ class CaseDetail(BaseModel):
 class Taking(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"take_over": False}]})
 
-    take_over: bool = False
+    take_over: StrictBool = False
     """Take it even if another officer works on it."""
 
 
 class Acting(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    action: SimpleAction
+    action: SimpleAction = Field(examples=["forward"])
     seen_visit: Seen = None
     note: Note = ""
     """Required to propose or recommend a rejection, and to send back a step."""
 
 
+EXAMPLE_MENDING = {
+    "kind": "field",
+    "key": "practice_address",
+    "remark": "Alamat tidak sama dengan surat keterangan.",
+}
+
+
 class Mending(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_MENDING]})
 
     kind: Literal["field", "document"]
     key: Key
@@ -159,7 +166,7 @@ class Mending(BaseModel):
 class Returning(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    asked: list[Mending] = Field(max_length=200)
+    asked: list[Mending] = Field(max_length=200, examples=[[EXAMPLE_MENDING]])
     seen_visit: Seen = None
     note: Note = ""
     """For other officers; the applicant does not read it."""
@@ -182,7 +189,7 @@ def list_cases(
     session: SessionDep,
     scope: Scope = Scope.QUEUE,
     q: Annotated[str, Query(max_length=120)] = "",
-    type: Annotated[str | None, Query(max_length=80)] = None,
+    type: Annotated[str | None, Query(max_length=80, examples=["sip-tenaga-kesehatan"])] = None,
     urgency: Urgency | None = None,
     taken: Taken | None = None,
     page: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1,

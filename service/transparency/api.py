@@ -17,7 +17,7 @@ router = APIRouter(prefix="/log", tags=["log"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
 
 
-@router.get("/checkpoint", response_class=PlainTextResponse)
+@router.get("/checkpoint", summary="Read the checkpoint", response_class=PlainTextResponse)
 def signed_checkpoint(
     request: Request, _actor: Anyone, session: SessionDep, settings: SettingsDep
 ) -> PlainTextResponse:

@@ -1,13 +1,12 @@
 """Verification for programmes: a file, or a public code on a day. No account needed."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, UploadFile
 from starlette.requests import Request
 
 from service.accounts.access import PUBLIC, Actor, allow
-from service.clock import now
+from service.clock import Day, now
 from service.database import SessionDep, reading
 from service.errors import NotFound, refusals
 from service.permits.numbering import CODE_LENGTH, normalise_code
@@ -57,7 +56,7 @@ def permit_by_code(
     session: SessionDep,
     reader: ReaderDep,
     code: Annotated[str, Path(max_length=64, examples=["0" * CODE_LENGTH])],
-    on: Annotated[date | None, Query(description="The status at the end of this day in the city")] = None,
+    on: Annotated[Day | None, Query(description="The status at the end of this day in the city")] = None,
 ) -> PermitAnswer:
     """The public facts of a permit and its status, now or on a day."""
     normal = normalise_code(code)
