@@ -148,7 +148,7 @@ class Acting(BaseModel):
     """Required to propose or recommend a rejection, and to send back a step."""
 
 
-EXAMPLE_MENDING = {
+EXAMPLE_MENDING: dict[str, Any] = {
     "kind": "field",
     "key": "practice_address",
     "remark": "Alamat tidak sama dengan surat keterangan.",
