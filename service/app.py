@@ -143,7 +143,7 @@ def configure_logging() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     for library in ("pyhanko", "pyhanko_certvalidator"):
         # They log whole tracebacks of whatever a hostile file provokes.

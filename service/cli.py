@@ -3,6 +3,9 @@
 Passphrases and passwords are typed without echo, or come from a file descriptor (`--secret-fd`, 0 for
 standard input); never from an argument or the environment, where other processes could read them.
 A refusal is one sentence in Indonesian and in English, and exit status 1.
+
+The application is imported by the commands that serve it alone: it takes as long as all other
+commands together.
 """
 
 import asyncio
@@ -26,13 +29,10 @@ from sqlalchemy.exc import DBAPIError
 from keys.errors import KeysError
 from service import clock, jobs
 from service.accounts.officers import create_administrator
-from service.app import create_app
 from service.audit import AuditChainBroken, verify_chain
 from service.catalogue.load import DATA_FOLDER, check_command, load_command
 from service.config import Settings
 from service.database import open_engine, reading, transaction, upgrade_database
-from service.demo.pages import describe_demo
-from service.demo.prepare import DEMO_FOLDER, DemoRefused, prepare_demo
 from service.errors import ServiceError
 from service.pki.enrol import enrol_signer, make_hierarchy
 
@@ -80,6 +80,8 @@ class Refused(Exception):
 @app.command()
 def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve the pages and the API: one process, many threads."""
+    from service.app import create_app
+
     settings = read_settings()
     with opened(settings) as engine:
         require_schema(engine)
@@ -90,6 +92,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 @app.command()
 def worker() -> None:
     """Execute durable jobs without serving pages."""
+    from service.app import create_app
+
     settings = read_settings().model_copy(update={"runs_jobs": True})
     with opened(settings) as engine:
         require_schema(engine)
@@ -113,10 +117,14 @@ def _on_stop_signals(react: Callable[[], None]) -> None:
 def demo(
     host: Host = "127.0.0.1",
     port: Port = 8000,
-    folder: Annotated[Path, typer.Option(help="Where the demonstration keeps its data.")] = DEMO_FOLDER,
+    folder: Annotated[Path, typer.Option(help="Where the demonstration keeps its data.")] = Path("var/demo"),
     fresh: Annotated[bool, typer.Option(help="Make the demonstration's data anew.")] = False,
 ) -> None:
     """Prepare a demonstration city, unless it is there already, and serve it."""
+    from service.app import create_app
+    from service.demo.pages import describe_demo
+    from service.demo.prepare import prepare_demo
+
     require_free_port(host, port)
     print("Menyiapkan kota peragaan … / Preparing the demonstration city …", flush=True)
     settings = prepare_demo(folder, base_url=f"http://127.0.0.1:{port}", fresh=fresh)
@@ -333,7 +341,7 @@ KEY_SENTENCES = {
 def sentences_of(error: Exception) -> tuple[str, str]:
     """Say an expected failure in Indonesian and in English."""
     match error:
-        case Refused() | DemoRefused():
+        case Refused():
             return error.message_id, error.message_en
         case ServiceError(problems=problems) if problems:
             return " ".join(p.message_id for p in problems), " ".join(p.message_en for p in problems)
@@ -362,7 +370,6 @@ def main(run: Callable[[], object] = app) -> None:
     """Run the command; an expected failure is told in two sentences, without a traceback."""
     expected = (
         Refused,
-        DemoRefused,
         ServiceError,
         KeysError,
         AuditChainBroken,

@@ -9,6 +9,7 @@ import io
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from pyhanko.pdf_utils.reader import PdfFileReader
 
@@ -18,6 +19,7 @@ MAX_SIGNATURES = 32
 MAX_ATTACHMENT_BYTES = 256 * 1024
 _END_OF_REVISION = re.compile(rb"%%EOF(?:\r\n|\r|\n)?")
 _CONTENTS = re.compile(rb"/Contents\s*<([0-9A-Fa-f\s]{64,})")
+_WHITESPACE = b" \t\n\r\f\v"
 _CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -32,7 +34,7 @@ class Clues:
 
 
 def find_clues(pdf: bytes) -> Clues:
-    """Gather every clue. Never raises: what cannot be read gives no clue."""
+    """Gather every clue. Raises MemoryError and nothing else: what cannot be read gives no clue."""
     return Clues(_revision_hashes(pdf), signature_fingerprints(pdf), _claimed_code(pdf))
 
 
@@ -50,7 +52,7 @@ def signature_fingerprints(pdf: bytes) -> tuple[str, ...]:
 
 def _der(hexadecimal: bytes) -> bytes | None:
     """Cut a container to the length that its DER header states (X.690 §8.1.3)."""
-    digits = re.sub(rb"\s", b"", hexadecimal)
+    digits = hexadecimal.translate(None, _WHITESPACE)
     raw = bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
     if len(raw) < 4 or raw[0] != 0x30:
         return None
@@ -63,7 +65,7 @@ def _der(hexadecimal: bytes) -> bytes | None:
 
 def _revision_hashes(pdf: bytes) -> tuple[str, ...]:
     hashes, running, done = [], hashlib.sha256(), 0
-    for match in list(_END_OF_REVISION.finditer(pdf))[:MAX_REVISIONS]:
+    for match in islice(_END_OF_REVISION.finditer(pdf), MAX_REVISIONS):
         for end in dict.fromkeys((match.start() + len(b"%%EOF"), match.end())):
             running.update(pdf[done:end])
             done = end
@@ -80,6 +82,8 @@ def _claimed_code(pdf: bytes) -> str | None:
                 data = names[position + 1]["/EF"]["/F"].data
                 code = json.loads(data[:MAX_ATTACHMENT_BYTES]).get("code")
                 return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+    except MemoryError:
+        raise
     except Exception:  # Parsers leak whatever a hostile file provokes.
         return None
     return None

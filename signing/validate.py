@@ -122,19 +122,24 @@ def validate_document(
     CRL is among them. Nothing is ever fetched. Call it in a process that may be killed when the bytes come
     from strangers: comparing revisions can take exponential time.
 
-    Raises UnreadableDocument when the bytes cannot be read as a PDF, and nothing else for hostile input.
+    Raises UnreadableDocument when the bytes cannot be read as a PDF, MemoryError when a limit of the process
+    is reached, and nothing else for hostile input.
     """
     policy = _policy(trust_anchors, crls)
     try:
         reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=decode_limits)
         found = bool(reader.root.get("/AcroForm"))
         encrypted = reader.encrypted
+    except MemoryError:
+        raise
     except Exception as error:  # Parsers leak whatever a hostile file provokes.
         raise UnreadableDocument("The file cannot be read as a PDF document.") from error
     if encrypted:
         raise UnreadableDocument("The document is encrypted.")
     try:
         signatures = reader.embedded_regular_signatures if found else []
+    except MemoryError:
+        raise
     except Exception:
         return _malformed()
     if not signatures:
@@ -193,6 +198,8 @@ def _validate_signature(
         certificate = signature.signer_cert
         signer, der = certificate.subject.native.get("common_name"), certificate.dump()
         signed_at = signature.self_reported_timestamp
+    except MemoryError:
+        raise
     except Exception:  # The parts of a signature are parsed as late as here, and leak as the file's do.
         return SignatureReport(
             field_name=signature.field_name,

@@ -146,9 +146,11 @@ def settings(tmp_path: Path, make_settings: Callable[[Path], Settings]) -> Setti
 
 
 @pytest.fixture
-def app(settings: Settings, engine: Engine) -> FastAPI:
+def app(settings: Settings, engine: Engine) -> Iterator[FastAPI]:
     """The whole service over the test's own database; it enqueues jobs and executes none."""
-    return create_app(settings, engine)
+    app = create_app(settings, engine)
+    yield app
+    app.state.sandbox.close()
 
 
 @pytest.fixture

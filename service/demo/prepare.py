@@ -32,6 +32,7 @@ from service.config import DEMONSTRATION_SECRET, Settings, parse_wrapping_keys
 from service.database import open_engine, reading, transaction, upgrade_database
 from service.demo.play import Stage, play_cases
 from service.demo.scene import DemoCitizen, DemoCity, DemoOfficer, demo_city
+from service.errors import Conflict
 from service.operations import open_settings_storage
 from service.permits.models import Permit
 from service.permits.register import start_of_day
@@ -39,7 +40,6 @@ from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys, open_signer
 from service.pki.enrol import enrol_signer, make_hierarchy
 
-DEMO_FOLDER = Path("var/demo")
 HERE = Path(__file__).parent.parent
 SECRETS = "settings.json"
 """Marks the folder as a demonstration's, and holds its secrets."""
@@ -51,12 +51,10 @@ BEGINNING = timedelta(days=420)
 """The demonstration's past: long enough for a permit of a year to have expired."""
 
 
-class DemoRefused(Exception):
-    """A demonstration cannot be prepared here; says why in Indonesian and in English."""
+class DemoRefused(Conflict):
+    """A demonstration cannot be prepared here."""
 
-    def __init__(self, message_id: str, message_en: str) -> None:
-        self.message_id, self.message_en = message_id, message_en
-        super().__init__(message_en)
+    code = "demo_refused"
 
 
 def prepare_demo(folder: Path, *, base_url: str, fresh: bool = False) -> Settings:

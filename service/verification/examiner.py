@@ -10,6 +10,7 @@ import resource
 import signal
 import socket
 import struct
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,11 @@ def limit(*, seconds: float, memory: int) -> None:
 
 def examine(pdf: bytes, anchors_pem: bytes, at: datetime) -> dict[str, Any]:
     """Validate a file and gather the clues to its origin, as JSON values."""
-    clues = find_clues(pdf)
+    report = None
     try:
-        report = validate_document(pdf, x509.load_pem_x509_certificates(anchors_pem), at=at)
-    except UnreadableDocument:
-        report = None
+        clues = find_clues(pdf)
+        with suppress(UnreadableDocument):
+            report = validate_document(pdf, x509.load_pem_x509_certificates(anchors_pem), at=at)
     except MemoryError:
         return {"error": "memory_limit"}
     return {

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,6 +77,7 @@ class Sandbox:
                     self._hand_over(theirs)
             except OSError:
                 return Examination(None, "stopped")
+            begin = time.monotonic()
             ours.settimeout(self.seconds + GRACE)
             head = {
                 "seconds": self.seconds,
@@ -91,7 +93,8 @@ class Sandbox:
             except OSError:
                 return Examination(None, "stopped")
         if not answer:
-            return Examination(None, "time_limit")
+            spent = time.monotonic() - begin
+            return Examination(None, "time_limit" if spent >= self.seconds else "stopped")
         findings = json.loads(answer)
         if "error" in findings:
             return Examination(None, str(findings["error"]))
@@ -128,11 +131,11 @@ class Sandbox:
                 env={"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"},
                 cwd="/",
             )
+        self._channel = ours
         ours.settimeout(START_SECONDS)
         if ours.recv(len(READY)) != READY:
             raise OSError("the examiner did not start")
         ours.settimeout(None)
-        self._channel = ours
 
     def _stop(self) -> None:
         if self._channel is not None:

@@ -1,0 +1,264 @@
+"""Hostile files: each costs its own fork and nothing else, whatever it is made of."""
+
+import os
+import random
+import signal
+import socket
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import cases
+import pytest
+from factories import pdf_file
+from sqlalchemy import Engine
+
+from keys import profiles
+from keys.authority import Addresses, Subject, issue_certificate
+from keys.hierarchy import load_trust_anchors
+from keys.software import SoftwareKeyStore
+from keys.store import OpenKey, generate_key, sign_with
+from service.database import reading
+from service.verification.examiner import limit
+from service.verification.sandbox import GRACE, Sandbox
+from service.verification.verify import Reader, Verdict, Verification, verify_file
+from signing.errors import UnreadableDocument
+from signing.provenance import find_clues
+from signing.sign import sign_document
+from signing.validate import validate_document
+
+NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+READER = Reader("id", "http://testserver")
+SECONDS = 2.0
+SLACK = 2.0
+"""For a busy machine to wake those who wait."""
+SEED = 20261123
+
+
+def verify(engine: Engine, sandbox: Sandbox, pdf: bytes) -> Verification:
+    with reading(engine) as session:
+        return verify_file(session, sandbox, pdf, now=NOW, reader=READER)
+
+
+# Hostile files ------------------------------------------------------------------------------------
+
+
+def pdf_of(objects: dict[int, bytes], trailer: bytes = b"") -> bytes:
+    """Write a PDF of numbered objects; the first is the catalogue."""
+    out = bytearray(b"%PDF-1.7\n")
+    places = {}
+    for number, body in objects.items():
+        places[number] = len(out)
+        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
+    start, size = len(out), max(objects) + 1
+    out += b"xref\n0 %d\n" % size
+    for number in range(size):
+        out += b"%010d 00000 n \n" % places[number] if number in places else b"0000000000 65535 f \n"
+    out += b"trailer\n<</Size %d/Root 1 0 R%b>>\nstartxref\n%d\n%%%%EOF\n" % (size, trailer, start)
+    return bytes(out)
+
+
+def stream(entries: bytes, data: bytes) -> bytes:
+    return b"<<%b/Length %d>>stream\n%b\nendstream" % (entries, len(data), data)
+
+
+def inflating(megabytes: int) -> bytes:
+    """Some kilobyte of Deflate for every megabyte of zeros."""
+    compressor = zlib.compressobj(9)
+    return b"".join(compressor.compress(bytes(2**20)) for _ in range(megabytes)) + compressor.flush()
+
+
+EMPTY_PAGES = b"<</Type/Pages/Kids[]/Count 0>>"
+
+
+def exponential_fields() -> bytes:
+    """Forty levels of form fields, each with the next one ten times: 10**40 of them."""
+    objects = {1: b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[10 0 R]>>>>", 2: EMPTY_PAGES}
+    for level in range(10, 50):
+        objects[level] = b"<</T(f)/Kids[%b]>>" % b" ".join([b"%d 0 R" % (level + 1)] * 10)
+    objects[50] = b"<</T(leaf)/FT/Tx>>"
+    return pdf_of(objects)
+
+
+def long_array() -> bytes:
+    """Three million fields that are nothing."""
+    fields = b"null " * 3_000_000
+    return pdf_of({1: b"<</Type/Catalog/AcroForm<</Fields[%b]>>>>" % fields})
+
+
+def inflating_attachment() -> bytes:
+    """Four hundred kilobytes that become as many megabytes once the attached data are read."""
+    names = b"<</EmbeddedFiles<</Names[(permit.json) 4 0 R]>>>>"
+    return pdf_of(
+        {
+            1: b"<</Type/Catalog/Pages 2 0 R/Names %b>>" % names,
+            2: EMPTY_PAGES,
+            4: b"<</EF<</F 5 0 R>>>>",
+            5: stream(b"/Filter/FlateDecode", inflating(400)),
+        }
+    )
+
+
+def inflating_references() -> bytes:
+    """A cross-reference stream that becomes four hundred megabytes."""
+    out = b"%PDF-1.7\n"
+    body = stream(b"/Type/XRef/Size 400000000/W[1 4 1]/Root 1 0 R/Filter/FlateDecode", inflating(400))
+    return out + b"3 0 obj\n%b\nendobj\nstartxref\n%d\n%%%%EOF\n" % (body, len(out))
+
+
+def looping_references() -> bytes:
+    """A cross-reference table that names itself as the one before."""
+    plain = pdf_of({1: b"<</Type/Catalog>>"})
+    return pdf_of({1: b"<</Type/Catalog>>"}, b"/Prev %d" % plain.index(b"xref\n"))
+
+
+def deep_array() -> bytes:
+    """Arrays in arrays, deeper than any stack."""
+    return pdf_of({1: b"<</Type/Catalog/AcroForm%b%b>>" % (b"[" * 200_000, b"]" * 200_000)})
+
+
+# The budget ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tight(key_folder: Path) -> Iterator[Sandbox]:
+    sandbox = Sandbox(key_folder / "root.pem", seconds=SECONDS)
+    sandbox.warm()
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.mark.parametrize(
+    ("bomb", "reasons"),
+    [
+        (exponential_fields, {"time_limit"}),
+        (long_array, {"time_limit", "memory_limit"}),
+        (inflating_attachment, {"memory_limit", "time_limit"}),
+        (inflating_references, {"memory_limit", "time_limit"}),
+        (looping_references, {"unreadable"}),
+        (deep_array, {"unreadable"}),
+    ],
+)
+def test_a_bomb_is_undecided_within_the_budget(
+    engine: Engine, tight: Sandbox, bomb: Callable[[], bytes], reasons: set[str]
+) -> None:
+    pdf = bomb()
+    begin = time.monotonic()
+    found = verify(engine, tight, pdf)
+    assert found.verdict == Verdict.UNDECIDED
+    assert set(found.reasons) <= reasons
+    assert time.monotonic() - begin < SECONDS + GRACE + SLACK
+
+
+def test_one_file_that_costs_its_whole_budget_keeps_no_other_waiting(
+    engine: Engine, issued: cases.Issued, key_folder: Path
+) -> None:
+    with closing(Sandbox(key_folder / "root.pem", seconds=6)) as sandbox, ThreadPoolExecutor() as pool:
+        sandbox.warm()
+        bombs = [pool.submit(verify, engine, sandbox, exponential_fields()) for _ in range(2)]
+        assert verify(engine, sandbox, issued.pdf).verdict == Verdict.GENUINE
+        assert not any(bomb.done() for bomb in bombs)
+        assert {bomb.result().reasons for bomb in bombs} == {("time_limit",)}
+
+
+def test_a_killed_examiner_is_replaced_at_the_next_file(
+    engine: Engine, issued: cases.Issued, key_folder: Path
+) -> None:
+    with closing(Sandbox(key_folder / "root.pem", seconds=30)) as sandbox:
+        sandbox.warm()
+        assert sandbox._process is not None
+        os.kill(sandbox._process.pid, signal.SIGKILL)
+        sandbox._process.wait()
+        assert verify(engine, sandbox, issued.pdf).verdict == Verdict.GENUINE
+
+
+def test_the_examining_fork_can_write_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "written"
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        limit(seconds=30, memory=2**28)
+        try:
+            path.write_bytes(b"a single byte is too many")
+        except OSError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert path.stat().st_size == 0
+
+
+# Malformed files ----------------------------------------------------------------------------------
+
+
+def mutations(pdf: bytes, count: int) -> Iterator[bytes]:
+    """Yield copies with one to three random flips, cuts or insertions, the same for the same bytes."""
+    chance = random.Random(SEED)
+    for _ in range(count):
+        copy = bytearray(pdf)
+        for _ in range(chance.randint(1, 3)):
+            place, length = chance.randrange(len(copy)), chance.choice((1, 1, 8, 200, 5000))
+            match chance.choice(("flip", "flip", "cut", "insert")):
+                case "flip":
+                    copy[place] ^= chance.randint(1, 255)
+                case "cut":
+                    del copy[place : place + length]
+                case "insert":
+                    copy[place:place] = chance.randbytes(length)
+        yield bytes(copy)
+
+
+@pytest.mark.slow
+def test_no_malformed_copy_breaks_the_validator_or_passes_it(issued: cases.Issued, key_folder: Path) -> None:
+    anchors = load_trust_anchors(key_folder)
+    outcomes = {"read": 0, "unreadable": 0}
+    for pdf in mutations(issued.pdf, 2000):
+        find_clues(pdf)
+        try:
+            report = validate_document(pdf, anchors, at=NOW)
+        except UnreadableDocument:
+            outcomes["unreadable"] += 1
+        else:
+            outcomes["read"] += 1
+            assert report.indication != "TOTAL-PASSED"
+    assert min(outcomes.values()) > 100
+
+
+@pytest.mark.slow
+def test_no_malformed_copy_is_ever_genuine(engine: Engine, sandbox: Sandbox, issued: cases.Issued) -> None:
+    verdicts = {verify(engine, sandbox, pdf).verdict for pdf in mutations(issued.pdf, 300)}
+    assert Verdict.ALTERED in verdicts
+    assert Verdict.GENUINE not in verdicts
+
+
+# No network ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("brings_chain", [True, False])
+def test_addresses_in_an_uploads_certificates_are_never_asked(
+    engine: Engine, sandbox: Sandbox, key_folder: Path, brings_chain: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        site = f"http://127.0.0.1:{trap.getsockname()[1]}"
+        addresses = Addresses(crl=f"{site}/a.crl", ca_issuers=f"{site}/ca.cer", ocsp=f"{site}/ocsp")
+        issuing = SoftwareKeyStore(key_folder).open_key("issuing", cases.OPERATIONS_PASSPHRASE)
+        private_key = generate_key()
+        certificate = issue_certificate(
+            profiles.OFFICIAL,
+            Subject("Pejabat Contoh"),
+            private_key.public_key(),
+            issuing,
+            now=NOW - timedelta(days=1),
+            addresses=addresses,
+        )
+        # Without its chain the certificate's issuer can only be had from the address it names.
+        chain = (issuing.certificate, *issuing.chain) if brings_chain else ()
+        signer = OpenKey("stranger", certificate, chain, sign_with(private_key))
+        pdf = sign_document(pdf_file(), signer, signed_at=NOW, timestamper=None)
+        assert verify(engine, sandbox, pdf).verdict == Verdict.UNKNOWN
+        with pytest.raises(BlockingIOError):
+            trap.accept()
