@@ -54,8 +54,6 @@ BEGINNING = timedelta(days=420)
 class DemoRefused(Conflict):
     """A demonstration cannot be prepared here."""
 
-    code = "demo_refused"
-
 
 def prepare_demo(folder: Path, *, base_url: str, fresh: bool = False) -> Settings:
     """Prepare a demonstration in the folder, unless it is there, and return its settings.
