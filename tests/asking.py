@@ -2,7 +2,8 @@
 
 import itertools
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -69,8 +70,9 @@ class House:
     workshop: Workshop
 
 
-def open_house(engine: Engine, settings: Settings) -> House:
-    """Build the app over a city with keys, officers of every kind and one permit.
+@contextmanager
+def open_house(engine: Engine, settings: Settings) -> Iterator[House]:
+    """Build the app over a city with keys, officers of every kind and one permit; close it afterwards.
 
     It stands behind a proxy: each request may come from another address, so none is one too many.
     """
@@ -93,7 +95,8 @@ def open_house(engine: Engine, settings: Settings) -> House:
         "official-head", cases.OFFICIAL_PASSPHRASE
     )
     issued = cases.issue_case(workshop, city, case, signer, clock.now())
-    return House(app, engine, city, people, issued.permit.code, workshop)
+    yield House(app, engine, city, people, issued.permit.code, workshop)
+    app.state.sandbox.close()
 
 
 def fresh_rows(house: House, kind: str) -> dict[str, list[str]]:

@@ -33,8 +33,9 @@ HOSTILE_PLACES = ("%00", "%ff", "%ed%a0%80", "9" * 400, "-1", "%2e%2e%2f", "a" *
 
 
 @pytest.fixture
-def house(engine: Engine, settings: Settings) -> House:
-    return open_house(engine, settings)
+def house(engine: Engine, settings: Settings) -> Iterator[House]:
+    with open_house(engine, settings) as house:
+        yield house
 
 
 def hostile_bodies(example: Any) -> Iterator[tuple[str, str, bytes]]:

@@ -64,8 +64,9 @@ BRIEF = hypothesis_settings(THOROUGH, max_examples=2)
 
 @pytest.fixture
 def house(engine: Engine, settings: Settings) -> Iterator[House]:
-    yield open_house(engine, settings)
-    asgi.shutdown_lifespans()
+    with open_house(engine, settings) as house:
+        yield house
+        asgi.shutdown_lifespans()
 
 
 def with_known_values(document: dict[str, Any], known: dict[str, list[str]]) -> dict[str, Any]:
