@@ -125,14 +125,16 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    await run_in_threadpool(operations.open_keys, app)
-    if settings.runs_jobs:
-        await run_in_threadpool(operations.launch_jobs, app)
-    yield
-    app.state.sandbox.close()
-    if settings.runs_jobs:
-        await run_in_threadpool(operations.shutdown_jobs)
-    app.state.engine.dispose()
+    try:
+        await run_in_threadpool(operations.open_keys, app)
+        if settings.runs_jobs:
+            await run_in_threadpool(operations.launch_jobs, app)
+        yield
+        if settings.runs_jobs:
+            await run_in_threadpool(operations.shutdown_jobs)
+    finally:
+        app.state.sandbox.close()
+        app.state.engine.dispose()
 
 
 def configure_logging() -> None:
