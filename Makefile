@@ -92,11 +92,12 @@ reformat: setup-test ## Put the style right
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+# Only the service knows a database: what lies below it, and the journeys on their own SQLite, run once.
 test: lint ## Check everything, on SQLite and on PostgreSQL, quickest first
 	$(PYTEST) -n 2 -m "not slow and not browser" --database=sqlite
-	$(PYTEST) -n 2 -m "not slow and not browser" --database=postgresql
+	$(PYTEST) -n 2 -m "not slow and not browser" --database=postgresql tests/service
 	$(PYTEST) -n 2 -m "slow and not browser" --database=sqlite
-	$(PYTEST) -n 2 -m "slow and not browser" --database=postgresql
+	$(PYTEST) -n 2 -m "slow and not browser" --database=postgresql tests/service
 	$(PYTEST) -n 2 -m browser --database=sqlite
 
 # Housekeeping ------------------------------------------------------------------------------------
