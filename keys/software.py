@@ -69,11 +69,15 @@ class SoftwareKeyStore:
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         """Return the key's certificate and its chain up to the trust anchor; nothing for a bare key.
 
-        Raises KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
+        A certificate stands for itself: the root's key belongs offline, away from this folder. Raises
+        KeyNotFound (neither key nor certificate), KeyNameNotAllowed or KeyFileDamaged.
         """
-        self._key_path(name, must_exist=True)
-        path = self.folder / f"{name}.pem"
-        return load_certificates(path) if path.exists() else ()
+        key_path, path = self._key_path(name), self.folder / f"{name}.pem"
+        if path.exists():
+            return load_certificates(path)
+        if not key_path.exists():
+            raise KeyNotFound(f"There is no key named {name}.")
+        return ()
 
     def add_key(
         self, name: str, private_key: PrivateKey, certificates: Sequence[x509.Certificate], passphrase: str
@@ -130,15 +134,15 @@ class SoftwareKeyStore:
         return private_key  # type: ignore[return-value]
 
     def _read(self, name: str) -> bytes:
-        return self._key_path(name, must_exist=True).read_bytes()
+        path = self._key_path(name)
+        if not path.exists():
+            raise KeyNotFound(f"There is no key named {name}.")
+        return path.read_bytes()
 
-    def _key_path(self, name: str, *, must_exist: bool = False) -> Path:
+    def _key_path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             raise KeyNameNotAllowed("A key's name is lower-case letters, digits and hyphens, at most 63.")
-        path = self.folder / f"{name}.key.json"
-        if must_exist and not path.exists():
-            raise KeyNotFound(f"There is no key named {name}.")
-        return path
+        return self.folder / f"{name}.key.json"
 
 
 def new_passphrase(passphrase: str) -> str:
