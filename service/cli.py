@@ -9,21 +9,15 @@ commands together.
 """
 
 import asyncio
-import os
 import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
-from alembic.runtime.migration import MigrationContext
 from fastapi import FastAPI
-from pydantic import ValidationError
-from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from keys.errors import KeysError
@@ -31,8 +25,17 @@ from service import clock, jobs
 from service.accounts.officers import create_administrator
 from service.audit import AuditChainBroken, verify_chain
 from service.catalogue.load import DATA_FOLDER, check_command, load_command
-from service.config import Settings
-from service.database import open_engine, reading, transaction, upgrade_database
+from service.console import (
+    Refused,
+    opened,
+    read_secret,
+    read_settings,
+    require_free_port,
+    require_schema,
+    say,
+    sentences_of,
+)
+from service.database import reading, transaction, upgrade_database
 from service.errors import ServiceError
 from service.pki.enrol import enrol_signer, make_hierarchy
 
@@ -47,12 +50,14 @@ catalogue_app = typer.Typer(no_args_is_help=True, help="The permit types.")
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign.")
 admin_app = typer.Typer(no_args_is_help=True, help="Administrators' accounts.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
+jobs_app = typer.Typer(no_args_is_help=True, help="Background work that was given up.")
 for name, group in (
     ("database", database_app),
     ("catalogue", catalogue_app),
     ("keys", keys_app),
     ("admin", admin_app),
     ("audit", audit_app),
+    ("jobs", jobs_app),
 ):
     app.add_typer(group, name=name)
 
@@ -64,14 +69,6 @@ SecretFd = Annotated[
     int | None,
     typer.Option(min=0, help="Read the passphrase's line from this file descriptor instead of asking."),
 ]
-
-
-class Refused(Exception):
-    """What an operator asked cannot be done; says so in Indonesian and in English."""
-
-    def __init__(self, message_id: str, message_en: str) -> None:
-        self.message_id, self.message_en = message_id, message_en
-        super().__init__(message_en)
 
 
 # Serving ----------------------------------------------------------------------------------------
@@ -160,18 +157,6 @@ async def _serve(application: FastAPI, server: uvicorn.Server) -> None:
         await server.serve()
 
 
-def require_free_port(host: str, port: int) -> None:
-    """Refuse a port that is in use, before anything is prepared."""
-    try:
-        with socket.create_server((host, port)):
-            pass
-    except OSError as error:
-        raise Refused(
-            f"Alamat {host}:{port} tidak dapat dipakai. Pilih porta lain dengan PORT atau --port.",
-            f"The address {host}:{port} cannot be used. Choose another port with PORT or --port.",
-        ) from error
-
-
 # The database and the catalogue -----------------------------------------------------------------
 
 
@@ -251,119 +236,41 @@ def verify() -> None:
     say(f"Jejak audit utuh: {count} peristiwa.", f"The audit trail is whole: {count} events.")
 
 
-# Shared -------------------------------------------------------------------------------------------
+# Background work ----------------------------------------------------------------------------------
 
 
-def say(message_id: str, message_en: str) -> None:
-    """Tell the operator what was done."""
-    print(f"{message_id} / {message_en}")
+@jobs_app.command("failed")
+def jobs_failed(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="List so many at most.")] = 100,
+) -> None:
+    """List the work that was given up, the latest first: id, time, name, arguments, failure."""
+    with opened(read_settings()) as engine:
+        require_schema(engine)
+        failed = jobs.failed_jobs(engine, limit)
+    for job in failed:
+        arguments = " ".join(map(str, job.args)) or "-"
+        print(job.id, f"{job.failed_at:%Y-%m-%dT%H:%M:%SZ}", job.name, arguments, job.failure, sep="\t")
+    if not failed:
+        say("Tidak ada pekerjaan yang gagal.", "No job has failed.")
 
 
-def read_settings() -> Settings:
-    """Read the settings from the environment. Raises Refused naming each that will not do."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        sentences = [_sentence(item["loc"], item["type"], item["msg"]) for item in error.errors()]
-        ids, ens = zip(*sentences, strict=True)
-        raise Refused(" ".join(ids), " ".join(ens)) from None
-
-
-def _sentence(place: tuple[int | str, ...], kind: str, reason: str) -> tuple[str, str]:
-    """Say what is wrong with a setting without its value, which may be a secret."""
-    name = f"CANTING_{str(place[0]).upper()}" if place else "CANTING_…"
-    reason = reason.removeprefix("Value error, ")
-    if kind == "missing":
-        return f"{name} belum diisi.", f"{name} is not set."
-    return f"{name} tidak dapat diterima ({reason}).", f"{name} is not acceptable: {reason}."
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[Engine]:
-    """Open the settings' database for one command."""
-    if not settings.database_url:
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.effective_database_url, pool_size=2)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def require_schema(engine: Engine) -> None:
-    """Refuse a database that was never prepared."""
-    with engine.execution_options(reads_only=True).connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() is None:
+@jobs_app.command("retry")
+def jobs_retry(
+    job_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The job's id, as `canting jobs failed` lists it.")
+    ],
+) -> None:
+    """Enqueue work that was given up anew, once what made it fail is mended."""
+    with opened(read_settings()) as engine:
+        require_schema(engine)
+        job = jobs.find_failed_job(engine, job_id)
+        if job is None:
             raise Refused(
-                "Basis data belum disiapkan. Jalankan `canting database upgrade`.",
-                "The database has not been prepared. Run `canting database upgrade`.",
+                "Tidak ada pekerjaan gagal dengan ID itu. Lihat `canting jobs failed`.",
+                "No failed job has that id. See `canting jobs failed`.",
             )
-
-
-def read_secret(prompt: str, descriptor: int | None) -> str:
-    """Read a secret: one line of the file descriptor, or typed twice without echo."""
-    if descriptor is None:
-        if not sys.stdin.isatty():
-            raise Refused(
-                "Jalankan perintah ini di terminal, atau beri --secret-fd 0 untuk masukan standar.",
-                "Run this command in a terminal, or give --secret-fd 0 to read from standard input.",
-            )
-        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt="Sekali lagi / Again"))
-    try:
-        with os.fdopen(descriptor, encoding="utf-8", closefd=False) as file:
-            return file.readline().rstrip("\r\n")
-    except OSError as error:
-        raise Refused(
-            f"Deskriptor berkas {descriptor} tidak terbuka.", f"The file descriptor {descriptor} is not open."
-        ) from error
-
-
-KEY_SENTENCES = {
-    "wrong_passphrase": (
-        "CANTING_OPERATIONS_PASSPHRASE tidak membuka kunci layanan.",
-        "CANTING_OPERATIONS_PASSPHRASE does not open the service's keys.",
-    ),
-    "weak_passphrase": (
-        "Frasa sandi, juga CANTING_OPERATIONS_PASSPHRASE, sedikitnya 8 karakter.",
-        "A passphrase, CANTING_OPERATIONS_PASSPHRASE too, needs at least 8 characters.",
-    ),
-    "key_not_found": (
-        "Kunci layanan belum ada. Jalankan `canting keys init`.",
-        "The service's keys do not exist yet. Run `canting keys init`.",
-    ),
-    "key_already_exists": (
-        "Folder kunci sudah berisi kunci; tidak ada yang ditimpa.",
-        "The keys' folder holds keys already; nothing was overwritten.",
-    ),
-}
-
-
-def sentences_of(error: Exception) -> tuple[str, str]:
-    """Say an expected failure in Indonesian and in English."""
-    match error:
-        case Refused():
-            return error.message_id, error.message_en
-        case ServiceError(problems=problems) if problems:
-            return " ".join(p.message_id for p in problems), " ".join(p.message_en for p in problems)
-        case ServiceError():
-            return error.message("id"), error.message("en")
-        case KeysError():
-            return KEY_SENTENCES.get(error.code, (f"Kunci bermasalah: {error}", f"{error}"))
-        case AuditChainBroken():
-            return (
-                f"Jejak audit rusak pada peristiwa {error.number}.",
-                f"The audit trail is broken at event {error.number}.",
-            )
-        case jobs.ExecutorIdTaken():
-            return (
-                "Proses lain sudah menjalankan pekerjaan dengan CANTING_EXECUTOR_ID ini.",
-                f"{str(error)[0].upper()}{str(error)[1:]}.",
-            )
-        case _:
-            return (
-                "Basis data tidak dapat dihubungi. Periksa CANTING_DATABASE_URL.",
-                "The database cannot be reached. Check CANTING_DATABASE_URL.",
-            )
+        jobs.retry_failed_job(engine, job)
+    say(f"Pekerjaan {job.name} diantrekan lagi.", f"The job {job.name} is enqueued again.")
 
 
 def main(run: Callable[[], object] = app) -> None:

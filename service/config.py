@@ -1,4 +1,4 @@
-"""Settings, read from the environment (`CANTING_…`) once, by `app` and `cli` alone."""
+"""Settings, read from the environment (`CANTING_…`) once, by `app` and the command line alone."""
 
 import base64
 from pathlib import Path

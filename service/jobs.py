@@ -39,6 +39,8 @@ CONCURRENCY = 4
 MAX_RESTARTS = 10
 """A job that was running when its process died this many times is given up: it may be the cause."""
 LONGEST_RETRY = timedelta(hours=1)
+GIVEN_UP = ["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+"""The queue's own words for the states of a job that will not run again by itself."""
 
 log = structlog.get_logger()
 
@@ -285,9 +287,17 @@ def owns_table(name: str, schema: str | None = None) -> bool:
 def failed_jobs(engine: Engine, limit: int = 100) -> list[FailedJob]:
     """List the jobs that were given up, the latest first."""
     failed = _client(engine.execution_options(reads_only=True)).list_workflows(
-        status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], sort_desc=True, limit=limit
+        status=GIVEN_UP, sort_desc=True, limit=limit
     )
     return [_as_failed_job(workflow) for workflow in failed]
+
+
+def find_failed_job(engine: Engine, job_id: str) -> FailedJob | None:
+    """Return the job of that id if it was given up."""
+    failed = _client(engine.execution_options(reads_only=True)).list_workflows(
+        workflow_ids=[job_id], status=GIVEN_UP
+    )
+    return _as_failed_job(failed[0]) if failed else None
 
 
 def _as_failed_job(workflow: Any) -> FailedJob:

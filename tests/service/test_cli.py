@@ -305,6 +305,36 @@ def test_a_wrong_operations_passphrase_keeps_it_from_serving(
         assert "Traceback" not in said
 
 
+def test_failed_work_is_listed_and_enqueued_again(
+    canting: Canting, prepared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{prepared / 'canting.sqlite3'}"
+    engine = open_engine(url)
+    assert canting("jobs", "failed") == 0
+    assert "No job has failed." in capsys.readouterr().out
+
+    with transaction(engine) as session:
+        job_id = jobs.enqueue(session, "no_such_job", "permit-1")
+    jobs.launch(url, [jobs.Job("note", print)], polling_seconds=0.05)
+    try:
+        deadline = time.monotonic() + 20
+        while not jobs.failed_jobs(engine) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        jobs.shutdown(grace_seconds=0)
+    assert canting("jobs", "failed") == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.split("\t")[0] == job_id
+    assert line.split("\t")[2:] == ["no_such_job", "permit-1", "unknown_job"]
+
+    assert canting("jobs", "retry", job_id) == 0
+    assert jobs.failed_jobs(engine) == []
+    assert jobs.count_waiting_jobs(engine) == 1
+    assert canting("jobs", "retry", job_id) == 1
+    assert "Tidak ada pekerjaan gagal dengan ID itu." in capsys.readouterr().err
+    engine.dispose()
+
+
 @pytest.mark.slow
 def test_a_worker_executes_jobs_and_stops_when_told(canting: Canting, prepared: Path) -> None:
     engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")

@@ -1,0 +1,151 @@
+"""How the `canting` command speaks: what it reads, what it requires, and its refusals in two languages."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from alembic.runtime.migration import MigrationContext
+from pydantic import ValidationError
+from sqlalchemy import Engine
+
+from keys.errors import KeysError
+from service import jobs
+from service.audit import AuditChainBroken
+from service.config import Settings
+from service.database import open_engine
+from service.errors import ServiceError
+
+
+class Refused(Exception):
+    """What an operator asked cannot be done; says so in Indonesian and in English."""
+
+    def __init__(self, message_id: str, message_en: str) -> None:
+        self.message_id, self.message_en = message_id, message_en
+        super().__init__(message_en)
+
+
+def say(message_id: str, message_en: str) -> None:
+    """Tell the operator what was done."""
+    print(f"{message_id} / {message_en}")
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment. Raises Refused naming each that will not do."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        sentences = [_sentence(item["loc"], item["type"], item["msg"]) for item in error.errors()]
+        ids, ens = zip(*sentences, strict=True)
+        raise Refused(" ".join(ids), " ".join(ens)) from None
+
+
+def _sentence(place: tuple[int | str, ...], kind: str, reason: str) -> tuple[str, str]:
+    """Say what is wrong with a setting without its value, which may be a secret."""
+    name = f"CANTING_{str(place[0]).upper()}" if place else "CANTING_…"
+    reason = reason.removeprefix("Value error, ")
+    if kind == "missing":
+        return f"{name} belum diisi.", f"{name} is not set."
+    return f"{name} tidak dapat diterima ({reason}).", f"{name} is not acceptable: {reason}."
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Engine]:
+    """Open the settings' database for one command."""
+    if not settings.database_url:
+        settings.data_folder.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.effective_database_url, pool_size=2)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def require_schema(engine: Engine) -> None:
+    """Refuse a database that was never prepared."""
+    with engine.execution_options(reads_only=True).connect() as connection:
+        if MigrationContext.configure(connection).get_current_revision() is None:
+            raise Refused(
+                "Basis data belum disiapkan. Jalankan `canting database upgrade`.",
+                "The database has not been prepared. Run `canting database upgrade`.",
+            )
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Refuse a port that is in use, before anything is prepared."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise Refused(
+            f"Alamat {host}:{port} tidak dapat dipakai. Pilih porta lain dengan PORT atau --port.",
+            f"The address {host}:{port} cannot be used. Choose another port with PORT or --port.",
+        ) from error
+
+
+def read_secret(prompt: str, descriptor: int | None) -> str:
+    """Read a secret: one line of the file descriptor, or typed twice without echo."""
+    if descriptor is None:
+        if not sys.stdin.isatty():
+            raise Refused(
+                "Jalankan perintah ini di terminal, atau beri --secret-fd 0 untuk masukan standar.",
+                "Run this command in a terminal, or give --secret-fd 0 to read from standard input.",
+            )
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt="Sekali lagi / Again"))
+    try:
+        with os.fdopen(descriptor, encoding="utf-8", closefd=False) as file:
+            return file.readline().rstrip("\r\n")
+    except OSError as error:
+        raise Refused(
+            f"Deskriptor berkas {descriptor} tidak terbuka.", f"The file descriptor {descriptor} is not open."
+        ) from error
+
+
+KEY_SENTENCES = {
+    "wrong_passphrase": (
+        "CANTING_OPERATIONS_PASSPHRASE tidak membuka kunci layanan.",
+        "CANTING_OPERATIONS_PASSPHRASE does not open the service's keys.",
+    ),
+    "weak_passphrase": (
+        "Frasa sandi, juga CANTING_OPERATIONS_PASSPHRASE, sedikitnya 8 karakter.",
+        "A passphrase, CANTING_OPERATIONS_PASSPHRASE too, needs at least 8 characters.",
+    ),
+    "key_not_found": (
+        "Kunci layanan belum ada. Jalankan `canting keys init`.",
+        "The service's keys do not exist yet. Run `canting keys init`.",
+    ),
+    "key_already_exists": (
+        "Folder kunci sudah berisi kunci; tidak ada yang ditimpa.",
+        "The keys' folder holds keys already; nothing was overwritten.",
+    ),
+}
+
+
+def sentences_of(error: Exception) -> tuple[str, str]:
+    """Say an expected failure in Indonesian and in English."""
+    match error:
+        case Refused():
+            return error.message_id, error.message_en
+        case ServiceError(problems=problems) if problems:
+            return " ".join(p.message_id for p in problems), " ".join(p.message_en for p in problems)
+        case ServiceError():
+            return error.message("id"), error.message("en")
+        case KeysError():
+            return KEY_SENTENCES.get(error.code, (f"Kunci bermasalah: {error}", f"{error}"))
+        case AuditChainBroken():
+            return (
+                f"Jejak audit rusak pada peristiwa {error.number}.",
+                f"The audit trail is broken at event {error.number}.",
+            )
+        case jobs.ExecutorIdTaken():
+            return (
+                "Proses lain sudah menjalankan pekerjaan dengan CANTING_EXECUTOR_ID ini.",
+                f"{str(error)[0].upper()}{str(error)[1:]}.",
+            )
+        case _:
+            return (
+                "Basis data tidak dapat dihubungi. Periksa CANTING_DATABASE_URL.",
+                "The database cannot be reached. Check CANTING_DATABASE_URL.",
+            )
