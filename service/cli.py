@@ -25,6 +25,7 @@ from service import clock, jobs
 from service.accounts.officers import create_administrator
 from service.audit import AuditChainBroken, verify_chain
 from service.catalogue.load import DATA_FOLDER, check_command, load_command
+from service.config import parse_wrapping_keys
 from service.console import (
     Refused,
     opened,
@@ -38,6 +39,7 @@ from service.console import (
 from service.database import reading, transaction, upgrade_database
 from service.errors import ServiceError
 from service.pki.enrol import enrol_signer, make_hierarchy
+from service.rewrap import rewrap_secrets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,7 +49,7 @@ app = typer.Typer(
 )
 database_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 catalogue_app = typer.Typer(no_args_is_help=True, help="The permit types.")
-keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign, and those that encrypt.")
 admin_app = typer.Typer(no_args_is_help=True, help="Administrators' accounts.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 jobs_app = typer.Typer(no_args_is_help=True, help="Background work that was given up.")
@@ -212,6 +214,24 @@ def keys_enrol(email: Email, secret_fd: SecretFd = None) -> None:
     with opened(settings) as engine, transaction(engine) as session:
         key_name = enrol_signer(session, settings, email, passphrase=passphrase, now=clock.now())
     say(f"Kunci {key_name} terdaftar.", f"The key {key_name} is enrolled.")
+
+
+@keys_app.command("rewrap")
+def keys_rewrap() -> None:
+    """Seal uploads' keys and TOTP secrets anew with the first wrapping key, so that others may go."""
+    settings = read_settings()
+    with opened(settings) as engine:
+        require_schema(engine)
+        outcome = rewrap_secrets(engine, parse_wrapping_keys(settings.wrapping_keys.get_secret_value()))
+    say(f"{outcome.sealed} rahasia disegel ulang.", f"{outcome.sealed} secrets were sealed anew.")
+    if outcome.not_opened:
+        raise Refused(
+            f"{outcome.not_opened} rahasia tidak dapat dibuka dengan CANTING_WRAPPING_KEYS. "
+            "Tambahkan kunci lama yang belum ada, lalu ulangi.",
+            f"{outcome.not_opened} secrets cannot be opened with CANTING_WRAPPING_KEYS. "
+            "Add the old key that is missing, then repeat.",
+        )
+    say("Kunci lama boleh dihapus.", "Old keys may be removed.")
 
 
 @admin_app.command("create")

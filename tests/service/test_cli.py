@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from factories import PASSWORD
+from factories import PASSWORD, TOTP_SECRET
 from sqlmodel import select
 
 from keys.errors import WrongPassphrase
@@ -20,9 +20,11 @@ from service import cli, clock, jobs
 from service.accounts.access import ADMINISTRATOR, SERVICE
 from service.accounts.models import RoleAssignment, User
 from service.accounts.officers import OfficerDetails, create_officer
+from service.accounts.second_factor import enrol_totp_directly
 from service.audit import AuditEvent
 from service.catalogue.load import DATA_FOLDER
 from service.catalogue.models import active_permit_types
+from service.config import parse_wrapping_keys
 from service.database import open_engine, reading, transaction
 from service.mail import MailMessage, queue_mail
 
@@ -242,6 +244,28 @@ def test_enrolling_needs_the_operations_passphrase(
     assert canting("keys", "enrol", HEAD, secret=PASSPHRASE) == 1
     assert "tidak membuka kunci layanan" in capsys.readouterr().err
     assert not [name for name in SoftwareKeyStore(prepared / "keys").names() if name.startswith("official")]
+
+
+def test_what_an_older_wrapping_key_sealed_is_sealed_anew(
+    canting: Canting, prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_head(prepared)
+    engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
+    old = ENVIRONMENT["CANTING_WRAPPING_KEYS"]
+    with transaction(engine) as session:
+        user = session.exec(select(User).where(User.email == HEAD)).one()
+        enrol_totp_directly(session, user, TOTP_SECRET, parse_wrapping_keys(old), clock.now())
+    engine.dispose()
+    new = "baru:" + old.partition(":")[2][::-1].replace("=", "") + "="
+
+    monkeypatch.setenv("CANTING_WRAPPING_KEYS", new)
+    assert canting("keys", "rewrap") == 1
+    assert "Tambahkan kunci lama" in capsys.readouterr().err
+    monkeypatch.setenv("CANTING_WRAPPING_KEYS", f"{new},{old}")
+    assert canting("keys", "rewrap") == 0
+    assert "1 secrets were sealed anew." in capsys.readouterr().out
+    monkeypatch.setenv("CANTING_WRAPPING_KEYS", new)
+    assert canting("keys", "rewrap") == 0
 
 
 def test_an_administrator_is_created(
