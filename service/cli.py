@@ -33,6 +33,7 @@ from service.console import (
     read_settings,
     require_free_port,
     require_schema,
+    require_storage,
     say,
     sentences_of,
 )
@@ -85,6 +86,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     with opened(settings) as engine:
         require_schema(engine)
     require_free_port(host, port)
+    require_storage(settings)
     run_server(create_app(settings), host, port)
 
 
@@ -96,6 +98,7 @@ def worker() -> None:
     settings = read_settings().model_copy(update={"runs_jobs": True})
     with opened(settings) as engine:
         require_schema(engine)
+    require_storage(settings)
     asyncio.run(_work(create_app(settings)))
 
 

@@ -17,6 +17,7 @@ from service.audit import AuditChainBroken
 from service.config import Settings
 from service.database import open_engine
 from service.errors import ServiceError
+from service.storage import StorageUnsuitable, probe_storage
 
 
 class Refused(Exception):
@@ -71,6 +72,30 @@ def require_schema(engine: Engine) -> None:
                 "Basis data belum disiapkan. Jalankan `canting database upgrade`.",
                 "The database has not been prepared. Run `canting database upgrade`.",
             )
+
+
+def require_storage(settings: Settings) -> None:
+    """Refuse a storage that cannot be reached, or that overwrites what it is asked only to create."""
+    # Imported here, because it takes as long as all commands together that need no storage.
+    from service.operations import open_settings_storage
+
+    try:
+        probe_storage(open_settings_storage(settings))
+    except StorageUnsuitable as error:
+        raise Refused(
+            "Penyimpanan menimpa berkas yang sudah ada. Pakai server S3 yang mendukung If-None-Match.",
+            "The storage overwrites objects that exist. Use an S3 server that supports If-None-Match.",
+        ) from error
+    except ValueError as error:
+        raise Refused(
+            "CANTING_STORAGE_URL harus berbentuk file:///folder atau s3://bucket/prefix.",
+            "CANTING_STORAGE_URL must have the form file:///folder or s3://bucket/prefix.",
+        ) from error
+    except (ServiceError, OSError) as error:
+        raise Refused(
+            "Penyimpanan berkas tidak dapat ditulis dan dibaca. Periksa CANTING_STORAGE_….",
+            "The file storage cannot be written and read. Check CANTING_STORAGE_….",
+        ) from error
 
 
 def require_free_port(host: str, port: int) -> None:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import obstore
 import pytest
 from factories import PASSWORD, TOTP_SECRET
 from sqlmodel import select
 
 from keys.errors import WrongPassphrase
 from keys.software import SoftwareKeyStore
-from service import cli, clock, jobs
+from service import cli, clock, jobs, storage
 from service.accounts.access import ADMINISTRATOR, SERVICE
 from service.accounts.models import RoleAssignment, User
 from service.accounts.officers import OfficerDetails, create_officer
@@ -327,6 +328,42 @@ def test_a_wrong_operations_passphrase_keeps_it_from_serving(
         said = capsys.readouterr().err
         assert "tidak membuka kunci layanan" in said
         assert "Traceback" not in said
+
+
+def test_a_storage_that_fails_keeps_it_from_serving_and_working(
+    canting: Canting, prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refusals() -> list[str]:
+        return [refusal("serve", "--port", str(free_port())), refusal("worker")]
+
+    def refusal(*command: str) -> str:
+        assert canting(*command) == 1
+        return capsys.readouterr().err
+
+    monkeypatch.setenv("CANTING_STORAGE_URL", "ftp://server/folder")
+    assert all("CANTING_STORAGE_URL harus berbentuk" in said for said in refusals())
+    (prepared / "file").touch()
+    monkeypatch.setenv("CANTING_STORAGE_URL", (prepared / "file" / "storage").as_uri())
+    assert all("Penyimpanan berkas tidak dapat ditulis dan dibaca." in said for said in refusals())
+    monkeypatch.setenv("CANTING_STORAGE_URL", "s3://canting")
+    monkeypatch.setenv("CANTING_STORAGE_ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("CANTING_STORAGE_ACCESS_KEY", "canting")
+    monkeypatch.setenv("CANTING_STORAGE_SECRET_KEY", "CANARY")
+    said = refusal("worker")
+    assert "The file storage cannot be written and read." in said
+    assert "CANARY" not in said
+
+
+def test_a_storage_that_overwrites_keeps_it_from_serving(
+    canting: Canting, prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def overwriting_create(opened: storage.Storage, path: str, data: bytes) -> bool:
+        obstore.put(opened.store, path, data)
+        return True
+
+    monkeypatch.setattr(storage, "_create", overwriting_create)
+    assert canting("serve", "--port", str(free_port())) == 1
+    assert "Penyimpanan menimpa berkas yang sudah ada." in capsys.readouterr().err
 
 
 def test_failed_work_is_listed_and_enqueued_again(
