@@ -4,9 +4,17 @@ Readers overlook changes there, pyHanko among them. Nothing that is checked here
 document pass; it makes an altered file show as altered.
 """
 
+import re
+
 from asn1crypto import cms, core, parser
 from pyhanko.sign.general import extract_certificate_info
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+
+_OBJECT = re.compile(rb"\d+ \d+ obj\n.*?\nendobj\n", re.DOTALL)
+_TABLE = re.compile(
+    rb"xref\n((?:\d+ \d+\n(?:\d{10} \d{5} [nf] \n)+)+)trailer\n<<[^%]*?>>\nstartxref\n(\d+)\n%%EOF\n"
+)
+_ENTRY = re.compile(rb"(\d{10}) \d{5} n ")
 
 
 def container_intact(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
@@ -61,3 +69,24 @@ def _consistent(message: cms.ContentInfo) -> bool:
 def _complete(value: core.Sequence) -> bool:
     """Tell whether a value has no part but its known fields: parsers skip whatever follows them."""
     return len(value) <= len(type(value)._fields)
+
+
+def updates_intact(pdf: bytes, start: int) -> bool:
+    """Tell whether the bytes from `start` on are incremental updates, without a byte beside their objects.
+
+    Each update is objects, all of them in its table, the table and its trailer (ISO 32000-2 §7.5.6). What the
+    objects mean is for the comparison of the revisions to judge.
+    """
+    position, objects = start, set()
+    while position < len(pdf):
+        if found := _OBJECT.match(pdf, position):
+            objects.add(position)
+        elif found := _TABLE.match(pdf, position):
+            listed = {int(offset) for offset in _ENTRY.findall(found[1])}
+            if not objects or listed != objects or int(found[2]) != position:
+                return False
+            objects = set()
+        else:
+            return False
+        position = found.end()
+    return not objects

@@ -39,6 +39,12 @@ class AlreadySigned(SigningError):
     code = "already_signed"
 
 
+class NothingToExtend(SigningError):
+    """The document lacks the signature or the time stamp that long-term data would preserve."""
+
+    code = "nothing_to_extend"
+
+
 class UnreadableDocument(SigningError):
     """The bytes cannot be read as a PDF document, or only with leniency that a signature must not need."""
 

@@ -7,10 +7,8 @@ from datetime import datetime
 from asn1crypto import cms, tsp
 from cryptography import x509
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import (
-    InvisSigSettings,
     MDPPerm,
     SigFieldSpec,
     SigSeedSubFilter,
@@ -30,20 +28,11 @@ from signing.errors import (
     TimestampUnavailable,
     UnreadableDocument,
 )
+from signing.update import INVISIBLE, UpdateWriter
 
 FIELD_NAME = "TandaTangan"
 _ATTRIBUTE_SIZE = 32
 """Bytes around a time-stamp token: its attribute's name and lengths."""
-
-
-class _Writer(IncrementalPdfFileWriter):
-    """An incremental writer that leaves the metadata as they were rendered.
-
-    pyHanko's own would stamp the wall clock into /Info and rewrite the XMP packet, for every signature.
-    """
-
-    def _update_meta(self) -> None:
-        pass
 
 
 def sign_document(
@@ -115,14 +104,11 @@ def _prepare(
     pdf: bytes, field_name: str, placeholder: SignatureObject
 ) -> tuple[PreparedByteRangeDigest, io.BytesIO]:
     """Write the document with room for the signature, and hash all of it but that room."""
-    writer = _Writer(io.BytesIO(pdf))
+    writer = UpdateWriter(io.BytesIO(pdf))
     if any(enumerate_sig_fields(writer.prev, filled_status=True)):
         raise AlreadySigned("The document carries a signature already.")
-    # PDF/A wants every annotation printable and none hidden, PDF/UA every one inside the page tagged or
-    # hidden: only an annotation outside the page satisfies both (ISO 19005-3 §6.3.2, ISO 14289-1 §7.18.1).
-    invisible = InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out_of_bounds=True)
     field = SigFieldSpec(
-        field_name, invis_sig_settings=invisible, readable_field_name="Tanda tangan elektronik"
+        field_name, invis_sig_settings=INVISIBLE, readable_field_name="Tanda tangan elektronik"
     )
     steps = PdfCMSEmbedder(new_field_spec=field).write_cms(field_name, writer)
     widget = next(steps).get_object()
@@ -134,7 +120,7 @@ def _prepare(
     return prepared, output
 
 
-def _follow_structure_when_tabbing(writer: _Writer, page: generic.DictionaryObject) -> None:
+def _follow_structure_when_tabbing(writer: UpdateWriter, page: generic.DictionaryObject) -> None:
     """Set the tab order that PDF/UA wants on a page with any annotation (ISO 14289-1 §7.18.3)."""
     if page.get("/Tabs") != "/S":
         page["/Tabs"] = generic.pdf_name("/S")
@@ -143,7 +129,12 @@ def _follow_structure_when_tabbing(writer: _Writer, page: generic.DictionaryObje
 
 def _timestamp(signature: bytes, timestamper: Timestamper) -> bytes:
     """Return the signature-time-stamp attribute over the signature's value (EN 319 122-1 §5.3)."""
-    digest = hashlib.sha256(signature).digest()
+    token = time_stamp_token(hashlib.sha256(signature).digest(), timestamper)
+    return attribute(SIGNATURE_TIME_STAMP_TOKEN, token)
+
+
+def time_stamp_token(digest: bytes, timestamper: Timestamper) -> bytes:
+    """Return the DER of a TimeStampToken over a SHA-256 digest. Raises TimestampUnavailable."""
     try:
         token = timestamper.stamp(digest)
         signed_data = cms.ContentInfo.load(token, strict=True)["content"]
@@ -152,8 +143,8 @@ def _timestamp(signature: bytes, timestamper: Timestamper) -> bytes:
     except Exception as error:  # Whatever a time-stamping authority's client raises, the cause is kept.
         raise TimestampUnavailable("The time-stamping authority gave no usable time stamp.") from error
     if not stamped or stamped.native != digest:
-        raise TimestampUnavailable("The time stamp is not over this signature.")
-    return attribute(SIGNATURE_TIME_STAMP_TOKEN, token)
+        raise TimestampUnavailable("The time stamp is not over what was to be stamped.")
+    return token
 
 
 def _self_issued(certificate: x509.Certificate) -> bool:

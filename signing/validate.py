@@ -6,11 +6,10 @@ outside what is signed, nothing was modified, and what the certification permits
 """
 
 import io
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
 
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
@@ -23,21 +22,18 @@ from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.validation.ades import (
     ades_basic_validation,
-    ades_lta_validation,
     ades_with_time_validation,
 )
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.policy_decl import (
     LocalKnowledge,
-    PdfSignatureValidationSpec,
     RevinfoOnlineFetchingRule,
     RevocationInfoGatheringSpec,
     SignatureValidationSpec,
 )
 from pyhanko.sign.validation.settings import KeyUsageConstraints
-from pyhanko.sign.validation.status import SignatureCoverageLevel, StandardCMSSignatureStatus
+from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator.context import CertValidationPolicySpec
-from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
 from pyhanko_certvalidator.policy_decl import (
     CertRevTrustPolicy,
     RevocationCheckingPolicy,
@@ -46,10 +42,10 @@ from pyhanko_certvalidator.policy_decl import (
 from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
-from signing.container import container_intact
+from signing.archive import archive_stamps, embedded_knowledge, judge_archived, judge_at
+from signing.container import container_intact, updates_intact
 from signing.errors import UnreadableDocument
-
-_Result = TypeVar("_Result")
+from signing.update import run
 
 
 class Indication(StrEnum):
@@ -71,7 +67,9 @@ class SignatureReport:
     sub-indication in lower case or one of ours: `not_pades`, `malformed_signature`, `container_altered`,
     `not_whole_file`, `modified_after_signing`, `certification_violated`. `level` is B-B, B-T, B-LT or B-LTA;
     nothing when it is not PAdES. `signed_at` is the signer's claim, `timestamped_at` the time proven by a
-    valid signature time stamp. `modification_level` is NONE, LTA_UPDATES, FORM_FILLING, ANNOTATIONS or OTHER.
+    valid signature time stamp. `coverage_entire_file` is false also where only
+    validation data follows the last signature or document time stamp. `modification_level` is NONE,
+    LTA_UPDATES, FORM_FILLING, ANNOTATIONS or OTHER.
     """
 
     field_name: str
@@ -117,15 +115,18 @@ def validate_document(
 ) -> ValidationReport:
     """Validate every signature of a PDF at the time `at` (aware), up to the given trust anchors only.
 
-    Without `crls` (DER) revocation is not judged. With them, every certificate below an authority must be
-    found unrevoked on a CRL that is fresh `at`; authorities' own certificates as soon as a trust anchor's
-    CRL is among them. Nothing is ever fetched. Call it in a process that may be killed when the bytes come
-    from strangers: comparing revisions can take exponential time.
+    Without `crls` (DER), and validation data in the document, revocation is not judged. With them, every
+    certificate below an authority must be found unrevoked on a CRL, or by an OCSP response, that is fresh
+    `at`; authorities' own certificates as soon as a trust anchor's CRL is among them. What the document
+    carries grows stale: to judge B-LT bring fresh CRLs of all issuers, for B-LTA of those of the last
+    archive time stamp, and keep past trust anchors. Nothing is ever fetched.
+
+    Call it in a process that may be killed when the bytes come from strangers: comparing revisions can take
+    exponential time.
 
     Raises UnreadableDocument when the bytes cannot be read as a PDF, MemoryError when a limit of the process
     is reached, and nothing else for hostile input.
     """
-    policy = _policy(trust_anchors, crls)
     try:
         reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=decode_limits)
         found = bool(reader.root.get("/AcroForm"))
@@ -144,7 +145,7 @@ def validate_document(
         return _malformed()
     if not signatures:
         return ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
-    reports = tuple(_validate_signature(pdf, signature, policy, at) for signature in signatures)
+    reports = tuple(_validate_signature(pdf, signature, trust_anchors, crls, at) for signature in signatures)
     worst = max(reports, key=lambda report: _SEVERITY.index(report.indication))
     reasons = tuple(dict.fromkeys(reason for report in reports for reason in report.reasons))
     return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
@@ -154,15 +155,20 @@ def _malformed() -> ValidationReport:
     return ValidationReport(Indication.TOTAL_FAILED, "FORMAT_FAILURE", ("malformed_signature",), ())
 
 
-def _policy(trust_anchors: Sequence[x509.Certificate], crls: Sequence[bytes]) -> SignatureValidationSpec:
+def _policy(
+    signature: EmbeddedPdfSignature, trust_anchors: Sequence[x509.Certificate], crls: Sequence[bytes]
+) -> SignatureValidationSpec:
     """Say whom to trust, what is known about revocation, and that nothing may be fetched."""
     anchors = [asn1_x509.Certificate.load(each.public_bytes(Encoding.DER)) for each in trust_anchors]
-    lists = [asn1_crl.CertificateList.load(der) for der in crls]
-    covers_authorities = any(each.issuer == anchor.subject for each in lists for anchor in anchors)
+    brought = [CRLContainer(asn1_crl.CertificateList.load(der)) for der in crls]
+    embedded = embedded_knowledge(signature.reader)
+    lists = [*brought, *embedded.known_crls]
+    archived = bool(archive_stamps(signature))
+    covers_authorities = any(each.crl_data.issuer == anchor.subject for each in lists for anchor in anchors)
     required, unchecked = RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, RevocationCheckingRule.NO_CHECK
     checking = RevocationCheckingPolicy(
-        ee_certificate_rule=required if lists else unchecked,
-        intermediate_ca_cert_rule=required if covers_authorities else unchecked,
+        ee_certificate_rule=required if archived or lists or embedded.known_ocsps else unchecked,
+        intermediate_ca_cert_rule=required if archived or covers_authorities else unchecked,
     )
     return SignatureValidationSpec(
         cert_validation_policy=CertValidationPolicySpec(
@@ -173,7 +179,7 @@ def _policy(trust_anchors: Sequence[x509.Certificate], crls: Sequence[bytes]) ->
         # pyHanko demands no usage unless told, and would take a TSA's certificate for a signer's.
         key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
-        local_knowledge=LocalKnowledge(known_crls=[CRLContainer(each) for each in lists]),
+        local_knowledge=replace(embedded, known_crls=lists),
     )
 
 
@@ -183,18 +189,24 @@ class _Integrity:
 
     container_intact: bool
     coverage_entire_file: bool
+    nothing_beside: bool
     modification_level: str
     docmdp_ok: bool
 
 
 def _validate_signature(
-    pdf: bytes, signature: EmbeddedPdfSignature, policy: SignatureValidationSpec, at: datetime
+    pdf: bytes,
+    signature: EmbeddedPdfSignature,
+    trust_anchors: Sequence[x509.Certificate],
+    crls: Sequence[bytes],
+    at: datetime,
 ) -> SignatureReport:
     try:
+        policy = _policy(signature, trust_anchors, crls)
         signature.compute_integrity_info()  # type: ignore[no-untyped-call]
         integrity = _integrity(pdf, signature)
-        level = _level(signature)
-        sub_indication, status = _run(_ades(signature, level, policy, at))
+        level = _level(signature, embedded_knowledge(signature.reader))
+        sub_indication, timestamped_at = _ades(signature, level, policy, at)
         certificate = signature.signer_cert
         signer, der = certificate.subject.native.get("common_name"), certificate.dump()
         signed_at = signature.self_reported_timestamp
@@ -215,8 +227,6 @@ def _validate_signature(
             modification_level="OTHER",
             docmdp_ok=False,
         )
-    timestamp = status.timestamp_validity if status else None
-    timestamped_at = timestamp.timestamp if timestamp and timestamp.valid and timestamp.trusted else None
     if sub_indication is AdESPassed.OK and timestamped_at:
         sub_indication = _in_force(certificate, timestamped_at)
     indication, name, reasons = _judge(sub_indication, integrity, level)
@@ -236,33 +246,28 @@ def _validate_signature(
     )
 
 
-async def _ades(
+def _ades(
     signature: EmbeddedPdfSignature, level: str | None, policy: SignatureValidationSpec, at: datetime
-) -> tuple[AdESSubIndic, StandardCMSSignatureStatus | None]:
-    """Run the validation process that suits the level (EN 319 102-1 §5.3, §5.5 or §5.6)."""
-    timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
-    if level == "B-LTA":
-        archival = await ades_lta_validation(signature, PdfSignatureValidationSpec(policy), timing)
-        return archival.ades_subindic, archival.api_status
+) -> tuple[AdESSubIndic, datetime | None]:
+    """Run the validation process that suits the document (EN 319 102-1 §5.3, §5.5 or §5.6).
+
+    Give the sub-indication and the proven time of the signature.
+    """
+    if archive_stamps(signature):
+        return judge_archived(signature, policy, at)
     validate = ades_basic_validation if level in (None, "B-B") else ades_with_time_validation
-    result = await validate(
-        signature.signed_data,
-        policy,
-        timing_info=timing,
-        raw_digest=signature.compute_digest(),
+    timing, handlers = judge_at(at, policy)
+    result = run(
+        validate(
+            signature.signed_data,
+            policy,
+            timing_info=timing,
+            raw_digest=signature.compute_digest(),
+            validation_data_handlers=handlers,
+        )
     )
-    return result.ades_subindic, result.api_status
-
-
-def _run(validation: Coroutine[object, None, _Result]) -> _Result:
-    """Run pyHanko's coroutine to its end without an event loop: with nothing to fetch it never waits."""
-    try:
-        validation.send(None)
-    except StopIteration as finished:
-        result: _Result = finished.value
-        return result
-    validation.close()
-    raise RuntimeError("The validation waits for something outside this process.")
+    stamp = result.api_status.timestamp_validity if result.api_status else None
+    return result.ades_subindic, stamp.timestamp if stamp and stamp.valid and stamp.trusted else None
 
 
 def _in_force(certificate: asn1_x509.Certificate, signed: datetime) -> AdESSubIndic:
@@ -276,21 +281,19 @@ def _in_force(certificate: asn1_x509.Certificate, signed: datetime) -> AdESSubIn
     return AdESIndeterminate.EXPIRED if signed > certificate.not_valid_after else AdESPassed.OK
 
 
-def _level(signature: EmbeddedPdfSignature) -> str | None:
+def _level(signature: EmbeddedPdfSignature, knowledge: LocalKnowledge) -> str | None:
     """Name the PAdES baseline level that the signature has the parts of (EN 319 142-1 §6), if any."""
     signed = {attribute["type"].native for attribute in signature.signer_info["signed_attrs"] or ()}
     unsigned = {attribute["type"].native for attribute in signature.signer_info["unsigned_attrs"] or ()}
     cades = signature.sig_object.get("/SubFilter") == SigSeedSubFilter.PADES.value
     if not cades or not signed & {"signing_certificate", "signing_certificate_v2"}:
         return None
-    if any(
-        stamp.signed_revision > signature.signed_revision
-        for stamp in signature.reader.embedded_timestamp_signatures
-    ):
-        return "B-LTA"
     if "signature_time_stamp_token" not in unsigned:
         return "B-B"
-    return "B-LT" if "/DSS" in signature.reader.root else "B-T"
+    issuer = signature.signer_cert.issuer
+    if not knowledge.known_ocsps and all(each.crl_data.issuer != issuer for each in knowledge.known_crls):
+        return "B-T"
+    return "B-LTA" if archive_stamps(signature) else "B-LT"
 
 
 def _integrity(pdf: bytes, signature: EmbeddedPdfSignature) -> _Integrity:
@@ -298,21 +301,28 @@ def _integrity(pdf: bytes, signature: EmbeddedPdfSignature) -> _Integrity:
     modification = (
         difference.modification_level if isinstance(difference, DiffResult) else ModificationLevel.OTHER
     )
-    stamps = signature.reader.embedded_timestamp_signatures
+    covering = [signature, *signature.reader.embedded_timestamp_signatures]
+    entire = _end(covering[-1]) == len(pdf)
+    # Validation data that no archive time stamp covers yet may follow what is signed, and nothing else.
+    updated = modification is ModificationLevel.LTA_UPDATES and updates_intact(pdf, _end(covering[-1]))
     return _Integrity(
-        container_intact=all(container_intact(pdf, each) for each in (signature, *stamps)),
-        coverage_entire_file=_covers_entire_file(pdf, [signature, *stamps][-1]),
+        container_intact=all(container_intact(pdf, each) for each in covering),
+        coverage_entire_file=entire,
+        nothing_beside=(entire or updated) and all(_covers_its_revision(each) for each in covering),
         modification_level=modification.name,
         docmdp_ok=bool(signature.summarise_integrity_info()["docmdp_ok"]),
     )
 
 
-def _covers_entire_file(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
-    """Tell whether a signature, or the last document time stamp, reaches from the first byte to the last."""
-    if signature.evaluate_signature_coverage() != SignatureCoverageLevel.ENTIRE_FILE:
-        return False
+def _covers_its_revision(signature: EmbeddedPdfSignature) -> bool:
+    """Tell whether a signature, or document time stamp, covers every byte up to the end of its revision."""
+    covered = signature.evaluate_signature_coverage()
+    return covered in (SignatureCoverageLevel.ENTIRE_FILE, SignatureCoverageLevel.ENTIRE_REVISION)
+
+
+def _end(signature: EmbeddedPdfSignature) -> int:
     _, _, start, length = signature.byte_range
-    return bool(start + length == len(pdf))
+    return int(start + length)
 
 
 def _judge(
@@ -322,7 +332,7 @@ def _judge(
     faults = {
         "not_pades": level is None,
         "container_altered": not integrity.container_intact,
-        "not_whole_file": not integrity.coverage_entire_file,
+        "not_whole_file": not integrity.nothing_beside,
         "modified_after_signing": integrity.modification_level not in ("NONE", "LTA_UPDATES"),
         "certification_violated": not integrity.docmdp_ok,
     }
