@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEMONSTRATION_SECRET = "demonstration-only-not-a-secret"  # noqa: S105 (refused in production)
 
+SHORTEST_SECRET = 32
+
 
 class Settings(BaseSettings):
     """Everything an installation may choose.
@@ -73,8 +75,8 @@ class Settings(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < 31:
-            raise ValueError("CANTING_SECRET_KEY needs at least 32 characters")
+        if len(value.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"CANTING_SECRET_KEY needs at least {SHORTEST_SECRET} characters")
         return value
 
     @field_validator("wrapping_keys")
@@ -108,6 +110,10 @@ class Settings(BaseSettings):
     @property
     def secure_cookies(self) -> bool:
         return self.base_url.startswith("https://")
+
+    def make_data_folder(self) -> None:
+        """Make the data folder for its owner alone; one that exists stays as the operator set it."""
+        self.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def parse_wrapping_keys(text: str) -> dict[str, bytes]:

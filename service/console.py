@@ -56,7 +56,7 @@ def _sentence(place: tuple[int | str, ...], kind: str, reason: str) -> tuple[str
 def opened(settings: Settings) -> Iterator[Engine]:
     """Open the settings' database for one command."""
     if not settings.database_url:
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
+        settings.make_data_folder()
     engine = open_engine(settings.effective_database_url, pool_size=2)
     try:
         yield engine

@@ -5,6 +5,8 @@ transaction. On SQLite a writer takes the lock when it begins (BEGIN IMMEDIATE),
 queue instead of failing half-way; a reader begins plainly and never waits.
 """
 
+import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from typing import Annotated, Any
 from alembic import command
 from alembic.config import Config
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Engine, event
+from sqlalchemy import DateTime, Engine, event, make_url
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm.exc import StaleDataError
@@ -55,6 +57,7 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
         return create_engine(
             url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, hide_parameters=True
         )
+    _keep_private(make_url(url).database)
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -65,6 +68,20 @@ def open_engine(url: str, *, pool_size: int = 20) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite_connection)
     event.listen(engine, "begin", _begin_on_sqlite)
     return engine
+
+
+def _keep_private(database: str | None) -> None:
+    """Give the database's file to its owner alone; SQLite gives the files beside it the same mode.
+
+    A file that exists is not opened: closing it would drop the locks of this process's connections.
+    """
+    if not database or database == ":memory:":
+        return
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        try:
+            os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            Path(database).chmod(0o600)
 
 
 def _prepare_sqlite_connection(connection: Any, _record: object) -> None:

@@ -106,7 +106,7 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
 def launch_jobs(app: FastAPI) -> None:
     """Start executing durable jobs in this process."""
     settings: Settings = app.state.settings
-    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    settings.make_data_folder()
     jobs.launch(settings.effective_database_url, build_jobs(app), executor_id=settings.executor_id)
 
 
