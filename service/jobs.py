@@ -313,6 +313,12 @@ def _as_failed_job(workflow: Any) -> FailedJob:
     )
 
 
+def count_failed_jobs(engine: Engine) -> int:
+    """Count the jobs that were given up."""
+    client = _client(engine.execution_options(reads_only=True))
+    return len(client.list_workflows(status=GIVEN_UP, load_input=False, load_output=False))
+
+
 def retry_failed_job(engine: Engine, job: FailedJob) -> None:
     """Enqueue a failed job anew and take it off the list."""
     client = _client(engine)

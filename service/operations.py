@@ -19,6 +19,7 @@ from service.config import Settings
 from service.database import SessionDep, transaction
 from service.errors import AccessDenied
 from service.mail import deliver
+from service.metrics import count_figures
 from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys
 from service.storage import Storage, open_storage
@@ -47,10 +48,16 @@ def metrics(_actor: Anyone, request: Request, settings: SettingsDep) -> Response
     """Give Prometheus its figures: on the machine itself, or to the metrics token (scheme `Metrics`)."""
     token = settings.metrics_token.get_secret_value()
     given = request.headers.get("authorization", "").removeprefix("Metrics ")
-    local = request.client is not None and request.client.host in {"127.0.0.1", "::1"}
-    if not (secrets.compare_digest(token, given) if token else local):
+    if not (secrets.compare_digest(token.encode(), given.encode()) if token else _is_local(request)):
         raise AccessDenied
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    figures = generate_latest() + count_figures(request.app.state.engine, now())
+    return Response(figures, media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_local(request: Request) -> bool:
+    """Tell whether a request was made on this machine, and not by a proxy here for somebody elsewhere."""
+    forwarded = {"x-forwarded-for", "forwarded"} & set(request.headers.keys())
+    return request.client is not None and request.client.host in {"127.0.0.1", "::1"} and not forwarded
 
 
 @router.get("/api/docs", include_in_schema=False)

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from prometheus_client import Counter
 from sqlmodel import Session
 
 from service.clock import city_date
@@ -33,6 +34,11 @@ class Verdict(StrEnum):
     ALTERED = "altered"
     UNKNOWN = "unknown"
     UNDECIDED = "undecided"
+
+
+VERIFICATIONS = Counter("canting_verifications", "Files verified by this process, by verdict", ["verdict"])
+for _verdict in Verdict:
+    VERIFICATIONS.labels(_verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,12 @@ def verify_file(
     session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader
 ) -> Verification:
     """Verify an uploaded document. Reads only; whatever the file does, the answer is a value."""
+    verification = _verify(session, sandbox, pdf, now=now, reader=reader)
+    VERIFICATIONS.labels(verification.verdict).inc()
+    return verification
+
+
+def _verify(session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader) -> Verification:
     examination = sandbox.examine(pdf, now)
     registered = find_by_document(session, hashlib.sha256(pdf).hexdigest())
     if registered is not None:

@@ -1,6 +1,17 @@
 """Health, metrics and the API's documentation."""
 
+import re
+from datetime import datetime
+
+import pytest
+from factories import make_case, make_citizen, make_draft
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from service.database import transaction
+from service.mail import queue_mail
 
 
 def test_health_and_readiness_answer(client: TestClient) -> None:
@@ -25,3 +36,60 @@ def test_every_answer_carries_the_security_headers(client: TestClient) -> None:
     headers = client.get("/healthz").headers
     assert "default-src 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
+
+
+# Metrics ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(app: FastAPI) -> TestClient:
+    """A client on the machine itself."""
+    return TestClient(app, client=("127.0.0.1", 50000), raise_server_exceptions=False)
+
+
+def figures_of(text: str) -> dict[str, float]:
+    return {name: float(value) for name, value in re.findall(r"^(canting_\S+) (\S+)$", text, re.MULTILINE)}
+
+
+def test_metrics_tell_of_the_services_work(here: TestClient, engine: Engine, now: datetime) -> None:
+    with transaction(engine) as session:
+        make_draft(session, make_citizen(session))
+        make_case(session)
+        mail = queue_mail(
+            session,
+            to="siti@contoh.invalid",
+            language="id",
+            template="password_changed",
+            context={"full_name": "Siti"},
+            now=now,
+        )
+        mail.failed_at = now
+    before = figures_of(here.get("/metrics").text)
+    assert before['canting_applications{state="draft"}'] == 1
+    assert before['canting_applications{state="approved"}'] == 0
+    assert before['canting_permits{status="issuing"}'] == 0
+    assert before["canting_mails_failed"] == 1
+    assert before["canting_jobs_failed"] == 0
+    assert before["canting_cases_overdue"] == before['canting_applications{state="under_review"}'] == 1
+
+    answer = here.post("/api/v1/verifications", files={"file": ("izin.pdf", b"%PDF-1.7 nothing")})
+    counted = f'canting_verifications_total{{verdict="{answer.json()["verdict"]}"}}'
+    assert figures_of(here.get("/metrics").text)[counted] == before[counted] + 1
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+def test_metrics_are_not_given_through_a_proxy_without_a_token(here: TestClient, header: str) -> None:
+    assert here.get("/metrics").status_code == 200
+    assert here.get("/metrics", headers={header: "192.0.2.1"}).status_code == 403
+
+
+def test_metrics_are_given_to_nobody_elsewhere(client: TestClient) -> None:
+    assert client.get("/metrics").status_code == 403
+
+
+def test_metrics_with_a_token_ask_for_it_from_everybody(app: FastAPI, here: TestClient) -> None:
+    app.state.settings = app.state.settings.model_copy(update={"metrics_token": SecretStr("token-uji")})
+    proxy = {"X-Forwarded-For": "192.0.2.1"}
+    assert here.get("/metrics").status_code == 403
+    assert here.get("/metrics", headers={"Authorization": "Metrics other"}).status_code == 403
+    assert here.get("/metrics", headers={**proxy, "Authorization": "Metrics token-uji"}).status_code == 200

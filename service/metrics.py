@@ -1,0 +1,56 @@
+"""Figures of the service's work for Prometheus, counted in the database whenever they are asked for."""
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from sqlalchemy import Engine, func
+from sqlmodel import col, select
+
+from service import jobs
+from service.applications.models import Application, StepVisit
+from service.applications.workflow import APPLICANT_ROLE, State
+from service.clock import city_date
+from service.database import reading
+from service.mail import MailMessage
+from service.permits.models import Permit, Status
+
+
+def count_figures(engine: Engine, now: datetime) -> bytes:
+    """Count applications, permits, and what needs somebody's attention, in Prometheus' text format.
+
+    Both counts by state read an index alone. Every state is told, also at zero, so that an alarm can
+    tell none from no answer.
+    """
+    registry = CollectorRegistry()
+    with reading(engine) as session:
+        states = dict(session.exec(select(Application.state, func.count()).group_by(Application.state)).all())
+        statuses = dict(session.exec(select(Permit.status, func.count()).group_by(Permit.status)).all())
+        overdue = (
+            select(func.count())
+            .select_from(Application)
+            .join(StepVisit, col(StepVisit.application_id) == col(Application.id))
+            .where(
+                Application.state == State.UNDER_REVIEW,
+                col(StepVisit.left_at).is_(None),
+                StepVisit.role != APPLICANT_ROLE,
+                col(Application.step_due_on) < city_date(now),
+            )
+        )
+        failed_mails = select(func.count()).where(col(MailMessage.failed_at).is_not(None))
+        plain = {
+            "cases_overdue": ("Cases that an office holds beyond the step's last day", overdue),
+            "mails_failed": ("Mails that the server refused for good", failed_mails),
+        }
+        for name, (meaning, statement) in plain.items():
+            Gauge(f"canting_{name}", meaning, registry=registry).set(session.exec(statement).one())
+    applications = Gauge("canting_applications", "Applications by state", ["state"], registry=registry)
+    for state in State:
+        applications.labels(state).set(states.get(state, 0))
+    permits = Gauge(
+        "canting_permits", "Permits and rejection letters by status", ["status"], registry=registry
+    )
+    for status in Status:
+        permits.labels(status).set(statuses.get(status, 0))
+    failed_jobs = Gauge("canting_jobs_failed", "Background work that was given up", registry=registry)
+    failed_jobs.set(jobs.count_failed_jobs(engine))
+    return generate_latest(registry)
