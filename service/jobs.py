@@ -39,6 +39,8 @@ CONCURRENCY = 4
 MAX_RESTARTS = 10
 """A job that was running when its process died this many times is given up: it may be the cause."""
 LONGEST_RETRY = timedelta(hours=1)
+FINISHED_KEPT = timedelta(days=90)
+DELETED_AT_ONCE = 500
 GIVEN_UP = ["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 """The queue's own words for the states of a job that will not run again by itself."""
 
@@ -99,7 +101,8 @@ def enqueue(
 ) -> str:
     """Enqueue a job within the session's transaction and return its id.
 
-    With a `key`, a job of that name and key is enqueued at most once, ever. Needs no executor in this
+    With a `key`, a job of that name and key is enqueued at most once while its row is kept (90 days after
+    it was done). Needs no executor in this
     process. Raises TypeError for arguments that JSON cannot hold, LookupError for a name unknown here.
     """
     if _jobs and name not in _jobs:
@@ -317,6 +320,21 @@ def count_failed_jobs(engine: Engine) -> int:
     """Count the jobs that were given up."""
     client = _client(engine.execution_options(reads_only=True))
     return len(client.list_workflows(status=GIVEN_UP, load_input=False, load_output=False))
+
+
+def forget_finished_jobs(engine: Engine, now: datetime) -> int:
+    """Delete the jobs that were done or cancelled 90 days ago; return how many. Failed ones stay listed."""
+    client, deleted = _client(engine), 0
+    while finished := client.list_workflows(
+        status=["SUCCESS", "CANCELLED"],
+        completed_before=(now - FINISHED_KEPT).isoformat(),
+        limit=DELETED_AT_ONCE,
+        load_input=False,
+        load_output=False,
+    ):
+        client.delete_workflows([workflow.workflow_id for workflow in finished])
+        deleted += len(finished)
+    return deleted
 
 
 def retry_failed_job(engine: Engine, job: FailedJob) -> None:

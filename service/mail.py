@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -26,7 +26,7 @@ from typing import Any
 
 import jinja2
 from babel.dates import format_date
-from sqlalchemy import JSON, Column, Engine
+from sqlalchemy import JSON, Column, Engine, delete, or_
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from service import clock
@@ -36,6 +36,7 @@ from service.database import UTCDateTime, reading, transaction
 TEMPLATES = Path(__file__).parent / "templates" / "mail"
 LANGUAGES = ("id", "en")
 SMTP_TIMEOUT_SECONDS = 20
+SETTLED_KEPT = timedelta(days=90)
 
 Link = Callable[[str, str], str]
 """Makes the address of a one-time link from its purpose and the reference of its row."""
@@ -231,6 +232,15 @@ def _record_outcome(engine: Engine, mail_id: uuid.UUID, failure: MailNotSent | N
             message.sent_at = now
         elif failure.permanent:
             message.failed_at = now
+
+
+def forget_settled(session: Session, now: datetime) -> int:
+    """Delete the mails that were sent, or refused for good, 90 days ago; return how many. For a daily job."""
+    long_ago = now - SETTLED_KEPT
+    settled = delete(MailMessage).where(
+        or_(col(MailMessage.sent_at) < long_ago, col(MailMessage.failed_at) < long_ago)
+    )
+    return session.execute(settled).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
 # The demonstration's outbox ---------------------------------------------------------------------

@@ -13,12 +13,13 @@ from keys.errors import KeyNotFound
 from service import jobs
 from service.accounts.access import PUBLIC, Actor, allow
 from service.accounts.links import one_time_address
+from service.accounts.sessions import forget_expired
 from service.applications.daily import expire_drafts, send_overdue_alarms
 from service.clock import now
 from service.config import Settings
 from service.database import SessionDep, transaction
 from service.errors import AccessDenied
-from service.mail import deliver
+from service.mail import deliver, forget_settled
 from service.metrics import count_figures
 from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys
@@ -102,10 +103,17 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         with transaction(engine) as session:
             send_overdue_alarms(session, now())
 
+    def forget() -> None:
+        with transaction(engine) as session:
+            forget_expired(session, now())
+            forget_settled(session, now())
+        jobs.forget_finished_jobs(engine, now())
+
     return [
         jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
         jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
+        jobs.Job("forget_old", forget, cron="45 0 * * *"),
         jobs.Job("overdue_alarm", remind, cron="0 7 * * 1-5"),
     ]
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -208,6 +208,29 @@ def test_writers_and_executor_share_the_database(engine: Engine, launch: Callabl
     wait_until_idle(engine)
     references = [f"{writer}-{item}" for writer in range(4) for item in range(5)]
     assert sorted(calls) == sorted(references + [f"{reference}/child" for reference in references])
+
+
+def test_finished_jobs_are_forgotten_after_90_days_and_failed_ones_are_not(
+    engine: Engine, launch: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "DELETED_AT_ONCE", 2)
+    with transaction(engine) as session:
+        for number in range(3):
+            jobs.enqueue(session, "note", number)
+        jobs.enqueue(session, "no_such_job")
+    deleted: list[int] = []
+
+    def forget(days: int) -> None:
+        deleted.append(jobs.forget_finished_jobs(engine, datetime.now(UTC) + timedelta(days=days)))
+
+    launch(Job("note", print), Job("forget", forget, attempts=1))
+    wait_until_idle(engine)
+    for days in (89, 91):
+        with transaction(engine) as session:
+            jobs.enqueue(session, "forget", days)
+        wait_until_idle(engine)
+    assert deleted == [0, 3 + 1]
+    assert jobs.count_failed_jobs(engine) == len(jobs.failed_jobs(engine)) == 1
 
 
 # Processes ------------------------------------------------------------------------------------

@@ -1,17 +1,22 @@
 """Health, metrics and the API's documentation."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
-from factories import make_case, make_citizen, make_draft
+from factories import LONG_AGO, make_case, make_citizen, make_draft
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import Engine
+from sqlmodel import Session, select
 
-from service.database import transaction
-from service.mail import queue_mail
+from service import clock
+from service.accounts.models import LoginSession
+from service.accounts.sessions import open_session
+from service.database import reading, transaction
+from service.mail import MailMessage, queue_mail
+from service.operations import build_jobs
 
 
 def test_health_and_readiness_answer(client: TestClient) -> None:
@@ -93,3 +98,33 @@ def test_metrics_with_a_token_ask_for_it_from_everybody(app: FastAPI, here: Test
     assert here.get("/metrics").status_code == 403
     assert here.get("/metrics", headers={"Authorization": "Metrics other"}).status_code == 403
     assert here.get("/metrics", headers={**proxy, "Authorization": "Metrics token-uji"}).status_code == 200
+
+
+# Daily work ---------------------------------------------------------------------------------------
+
+
+def test_what_ended_long_ago_is_forgotten(app: FastAPI, engine: Engine) -> None:
+    forget = next(job for job in build_jobs(app) if job.name == "forget_old")
+    assert forget.cron is not None
+    today = clock.now()
+
+    def settled(session: Session, *, sent: datetime | None = None, failed: datetime | None = None) -> None:
+        words = {"full_name": "Siti"}
+        address, template = "siti@contoh.invalid", "password_changed"
+        mail = queue_mail(session, to=address, language="id", template=template, context=words, now=LONG_AGO)
+        mail.sent_at, mail.failed_at = sent, failed
+
+    with transaction(engine) as session:
+        citizen = make_citizen(session)
+        for lifetime in (timedelta(hours=1), timedelta(days=3650)):
+            open_session(session, citizen, lifetime=lifetime, device="", now=LONG_AGO)
+        settled(session, sent=today - timedelta(days=91))
+        settled(session, failed=today - timedelta(days=91))
+        settled(session, sent=today - timedelta(days=89))
+        settled(session)
+    forget.run()
+    forget.run()
+    with reading(engine) as session:
+        assert len(session.exec(select(LoginSession)).all()) == 1
+        left = {mail.sent_at for mail in session.exec(select(MailMessage))}
+    assert left == {today - timedelta(days=89), None}
