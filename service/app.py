@@ -7,6 +7,7 @@ import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -25,6 +26,7 @@ from service import operations, site
 from service.accounts import account_pages, officer_pages
 from service.accounts import api as accounts_api
 from service.accounts import pages as accounts_pages
+from service.accounts.browser import own_path
 from service.applications import action_pages, pages_documents, pages_tracking, review_api, review_pages
 from service.applications import api as applications_api
 from service.applications import pages as applications_pages
@@ -179,11 +181,17 @@ def answer_error(request: Request, error: ServiceError) -> Response:
             headers["www-authenticate"] = "Bearer"
         return JSONResponse(body, error.status, headers, media_type=PROBLEM_JSON)
     if isinstance(error, SignInRequired):
-        following = f"?next={request.url.path}" if request.method in SAFE_METHODS else ""
-        return RedirectResponse(f"/sign-in{following}", status_code=303)
+        return RedirectResponse(f"/sign-in{_following(request)}", status_code=303)
     page = render(request, "errors/error.html", error.status, error=error, message=error.message(language))
     page.headers.update(headers)
     return page
+
+
+def _following(request: Request) -> str:
+    """Give the query that leads on, after signing in, to the page that was asked for with its own query."""
+    path, query = request.url.path, request.url.query
+    place = own_path(f"{path}?{query}" if query else path) if request.method in SAFE_METHODS else ""
+    return f"?next={quote(place)}" if place else ""
 
 
 def wants_json(request: Request) -> bool:

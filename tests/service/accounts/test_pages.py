@@ -2,6 +2,7 @@
 
 import re
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 import pytest
@@ -145,6 +146,22 @@ def test_sign_in_leads_on_to_where_one_was_going(client: TestClient, engine: Eng
     assert client.get("/account/tokens").headers["location"] == "/sign-in?next=/account/tokens"
     form = {"email": user.email, "password": PASSWORD, "next": "/account/tokens"}
     assert client.post("/sign-in", data=form).headers["location"] == "/account/tokens"
+
+
+@pytest.mark.parametrize("query", ["page=2", "q=Siti%20%26%20Budi&role=a%3Db", "q=%2523"])
+def test_sign_in_leads_on_with_the_pages_own_query(client: TestClient, engine: Engine, query: str) -> None:
+    with transaction(engine) as session:
+        user = make_citizen(session)
+    let_forms_pass(client)
+    answer = client.get(f"/account/tokens?{query}")
+    [following] = parse_qs(urlsplit(answer.headers["location"]).query)["next"]
+    assert following == f"/account/tokens?{query}"
+    form = {"email": user.email, "password": PASSWORD, "next": following}
+    assert client.post("/sign-in", data=form).headers["location"] == following
+
+
+def test_what_is_too_long_to_lead_on_is_left_out(client: TestClient) -> None:
+    assert client.get(f"/account/tokens?q={'a' * 2000}").headers["location"] == "/sign-in"
 
 
 def test_an_officer_enrols_before_anything_else(
