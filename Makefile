@@ -92,12 +92,13 @@ reformat: setup-test ## Put the style right
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-# Only the service knows a database: what lies below it, and the journeys on their own SQLite, run once.
+# What knows no database, and the journeys on their own SQLite, run once.
+NO_DATABASE := --ignore=tests/service/verification/test_sandbox.py
 test: lint ## Check everything, on SQLite and on PostgreSQL, quickest first
 	$(PYTEST) -n 2 -m "not slow and not browser" --database=sqlite
-	$(PYTEST) -n 2 -m "not slow and not browser" --database=postgresql tests/service
+	$(PYTEST) -n 2 -m "not slow and not browser" --database=postgresql tests/service $(NO_DATABASE)
 	$(PYTEST) -n 2 -m "slow and not browser" --database=sqlite
-	$(PYTEST) -n 2 -m "slow and not browser" --database=postgresql tests/service
+	$(PYTEST) -n 2 -m "slow and not browser" --database=postgresql tests/service $(NO_DATABASE)
 	$(PYTEST) -n 2 -m browser --database=sqlite
 
 # Housekeeping ------------------------------------------------------------------------------------
