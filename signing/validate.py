@@ -19,7 +19,7 @@ from pyhanko.pdf_utils.decode_limits import DecodeLimits
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
-from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
 from pyhanko.sign.validation.ades import (
     ades_basic_validation,
     ades_with_time_validation,
@@ -139,9 +139,12 @@ def validate_document(
         raise UnreadableDocument("The document is encrypted.")
     try:
         signatures = reader.embedded_regular_signatures if found else []
+        unknown = found and _has_unknown_signature(reader)
     except MemoryError:
         raise
     except Exception:
+        return _malformed()
+    if unknown:
         return _malformed()
     if not signatures:
         return ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
@@ -149,6 +152,15 @@ def validate_document(
     worst = max(reports, key=lambda report: _SEVERITY.index(report.indication))
     reasons = tuple(dict.fromkeys(reason for report in reports for reason in report.reasons))
     return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
+
+
+def _has_unknown_signature(reader: PdfFileReader) -> bool:
+    """Tell whether a filled signature field holds what is neither a signature nor a document time stamp.
+
+    pyHanko passes over those silently, as if what they cover had no such signature.
+    """
+    known = [*reader.embedded_regular_signatures, *reader.embedded_timestamp_signatures]
+    return len(list(enumerate_sig_fields(reader, filled_status=True))) != len(known)
 
 
 def _malformed() -> ValidationReport:

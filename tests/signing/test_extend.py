@@ -235,6 +235,18 @@ def test_no_bit_under_an_archive_time_stamp_can_flip_unnoticed():
         assert not passes(bytes(altered)), (position, bit)
 
 
+@pytest.mark.parametrize("name", [b"/SubFilter /ETSI.RFC3161", b"/Type /DocTimeStamp"])
+def test_an_archive_time_stamp_cannot_be_made_unknown_unnoticed(name):
+    """pyHanko passes over a signature whose kind it does not know."""
+    start = LTA.rindex(name)
+
+    for position in range(start, start + len(name) + 1):
+        for bit in range(8):
+            altered = bytearray(LTA)
+            altered[position] ^= 1 << bit
+            assert not passes(bytes(altered)), (position - start, bit)
+
+
 def test_stale_validation_data_proves_nothing_until_fresh_data_is_added():
     later = NOW + 3 * DAY
     stale = archive(LT, moment=later)
