@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys.der import explicit, integer, object_identifier, octet_string, sequence, set_of
@@ -31,7 +31,8 @@ _SIGNATURE_ALGORITHMS = {
 _FIXED_SIZE = 320
 """What is neither signature, name nor certificate: some 260 bytes, and room for longer lengths."""
 
-_ECDSA_SIZE = 72
+_ECDSA_OVERHEAD = 8
+"""Of an ECDSA-Sig-Value (RFC 3279 §2.2.3) over r and s: three headers, and a sign octet before each."""
 
 
 def sign_content(
@@ -93,7 +94,11 @@ def sign_content_size(key: OpenKey, certificates: Sequence[x509.Certificate] = (
     An encapsulated content and unsigned attributes come on top.
     """
     public_key = key.certificate.public_key()
-    signature = public_key.key_size // 8 if isinstance(public_key, rsa.RSAPublicKey) else _ECDSA_SIZE
+    if isinstance(public_key, rsa.RSAPublicKey):
+        signature = public_key.key_size // 8
+    else:
+        assert isinstance(public_key, ec.EllipticCurvePublicKey)
+        signature = 2 * (public_key.key_size // 8) + _ECDSA_OVERHEAD
     issuer = len(key.certificate.issuer.public_bytes())
     return (
         _FIXED_SIZE + signature + issuer + sum(len(each.public_bytes(Encoding.DER)) for each in certificates)

@@ -1,5 +1,6 @@
 """The errors of `keys`. Each class states a fact and carries a stable `code`; none carries a secret."""
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
 
@@ -16,6 +17,31 @@ class WrongPassphrase(KeysError):
 
     def __init__(self) -> None:
         super().__init__("The passphrase does not open this key.")
+
+
+class KeyLocked(KeysError):
+    """Too many wrong passphrases in a row; not even the right one is tried before `until`."""
+
+    code = "key_locked"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"Too many wrong passphrases. Try again after {until.astimezone(UTC):%H:%M} UTC.")
+        self.until = until
+
+
+class PinLocked(KeysError):
+    """The token itself takes no PIN any more, until its security officer sets a new one."""
+
+    code = "pin_locked"
+
+    def __init__(self) -> None:
+        super().__init__("The token's PIN is locked. Its security officer must set a new one.")
+
+
+class TokenNotFound(KeysError):
+    """The hardware token, or the library that reaches it, is missing or does not answer."""
+
+    code = "token_not_found"
 
 
 class WeakPassphrase(KeysError):

@@ -30,10 +30,10 @@ def init_hierarchy(
 ) -> None:
     """Make `root` under its own passphrase, and `issuing`, `tsa`, `seal` and `log` under the operators'.
 
-    `algorithm` is `p256` or `rsa3072`; the log's key is always Ed25519. The addresses are those that the
-    root's and the issuing CA's certificates name for their own services. Nothing is written when a key
-    exists already or a passphrase is too weak. Raises KeyAlreadyExists, WeakPassphrase, ProfileViolation
-    or AlgorithmNotSupported.
+    `algorithm` is `p256`, `p384` or `rsa3072`; the log's key is always Ed25519. The addresses are those
+    that the root's and the issuing CA's certificates name for their own services. Nothing is written when
+    a key exists already or a passphrase is too weak. Raises KeyAlreadyExists, WeakPassphrase,
+    ProfileViolation or AlgorithmNotSupported.
     """
     if keys.names():
         raise KeyAlreadyExists("This folder holds keys already. Choose an empty one for a new hierarchy.")
@@ -73,11 +73,12 @@ def enrol_official(
 ) -> x509.Certificate:
     """Make the key `official-<slug>` under the official's own passphrase and issue its certificate.
 
-    Raises WrongPassphrase when `operations_passphrase` does not open the issuing CA, KeyAlreadyExists,
-    WeakPassphrase, KeyNotFound, KeyNameNotAllowed, ProfileViolation or AlgorithmNotSupported.
+    Raises WrongPassphrase when `operations_passphrase` does not open the issuing CA, KeyLocked after too
+    many of those, KeyAlreadyExists, WeakPassphrase, KeyNotFound, KeyNameNotAllowed, ProfileViolation or
+    AlgorithmNotSupported.
     """
     new_passphrase(official_passphrase)
-    issuing = keys.open_key(store.ISSUING, operations_passphrase)
+    issuing = keys.open_key(store.ISSUING, operations_passphrase, now=now)
     private_key = generate_key(algorithm)
     official = _certify(profiles.OFFICIAL, subject, private_key, issuing, now, issuing_addresses)
     chain = [official.certificate, *official.chain]

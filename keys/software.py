@@ -1,17 +1,19 @@
 """A key store in a folder: each private key in a file of its own, encrypted under its own passphrase.
 
 `<name>.key.json` holds the PKCS #8 key under AES-256-GCM; the key of that comes from the passphrase by
-Argon2id (RFC 9106). `<name>.pem` beside it holds the certificate and its chain, which are public.
+Argon2id (RFC 9106). `<name>.pem` beside it holds the certificate and its chain, which are public;
+`<name>.failures` is there while wrong passphrases are counted.
 """
 
 import json
 import os
-import re
 import secrets
 import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -28,15 +30,22 @@ from cryptography.hazmat.primitives.serialization import (
 from keys.errors import (
     KeyAlreadyExists,
     KeyFileDamaged,
-    KeyNameNotAllowed,
     KeyNotFound,
     WeakPassphrase,
     WrongPassphrase,
 )
-from keys.store import BareKey, OpenKey, PrivateKey, sign_with, signature_algorithm
+from keys.lockout import counting_failures
+from keys.store import (
+    BareKey,
+    OpenKey,
+    PrivateKey,
+    generate_key,
+    require_key_name,
+    sign_with,
+    signature_algorithm,
+)
 
 MINIMUM_PASSPHRASE_LENGTH = 8
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _FORMAT = "canting-key-1"
 
 
@@ -97,51 +106,79 @@ class SoftwareKeyStore:
         sealed = _encrypt(name, der, new_passphrase(passphrase), self.cost)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if certificates:
-            pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-            _write(self.folder / f"{name}.pem", pem, mode=0o644)
+            self._write_certificates(name, certificates)
         _write(path, sealed, mode=0o600, overwrite=False)
 
-    def open_key(self, name: str, passphrase: str) -> OpenKey:
+    def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
+        """Make a key without a certificate: `p256`, `p384`, `rsa3072` or `ed25519`.
+
+        Raises KeyAlreadyExists, KeyNameNotAllowed, WeakPassphrase or AlgorithmNotSupported.
+        """
+        self.add_key(name, generate_key(algorithm), [], passphrase)
+        return self.open_bare_key(name, passphrase, now=now)
+
+    def add_certificates(
+        self, name: str, certificates: Sequence[x509.Certificate], passphrase: str, *, now: datetime
+    ) -> None:
+        """Keep the key's certificate and chain (leaf first) beside it, in place of older ones.
+
+        Raises KeyFileDamaged when the certificate is not the key's, and what `open_bare_key` raises.
+        """
+        public_key = self.open_bare_key(name, passphrase, now=now).public_key
+        if not certificates or certificates[0].public_key() != public_key:
+            raise KeyFileDamaged("The certificate does not belong to the private key.")
+        self._write_certificates(name, certificates)
+
+    def open_key(self, name: str, passphrase: str, *, now: datetime) -> OpenKey:
         """Open a key that has a certificate.
 
-        Raises WrongPassphrase, KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
+        Raises WrongPassphrase, KeyLocked (after too many of those), KeyNotFound, KeyNameNotAllowed or
+        KeyFileDamaged.
         """
-        private_key = self._decrypt(name, passphrase)
+        private_key = self._open(name, passphrase, now)
         certificates = self.certificates(name)
         if not certificates or certificates[0].public_key() != private_key.public_key():
             raise KeyFileDamaged(f"The certificate of the key {name} is missing or another key's.")
         return OpenKey(name, certificates[0], certificates[1:], sign_with(private_key))
 
-    def open_bare_key(self, name: str, passphrase: str) -> BareKey:
-        """Open a key whatever its certificate.
-
-        Raises WrongPassphrase, KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
-        """
-        private_key = self._decrypt(name, passphrase)
+    def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
+        """Open a key whatever its certificate. Raises as `open_key`."""
+        private_key = self._open(name, passphrase, now)
         return BareKey(name, private_key.public_key(), sign_with(private_key))
 
-    def change_passphrase(self, name: str, old: str, new: str) -> None:
+    def change_passphrase(self, name: str, old: str, new: str, *, now: datetime) -> None:
         """Encrypt a key anew under another passphrase, with fresh salt and nonce.
 
-        Raises WrongPassphrase, WeakPassphrase, KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
+        Raises WrongPassphrase, KeyLocked, WeakPassphrase, KeyNotFound, KeyNameNotAllowed or KeyFileDamaged.
         """
-        der = _decrypt(name, self._read(name), old)
-        _write(self._key_path(name), _encrypt(name, der, new_passphrase(new), self.cost), mode=0o600)
+        new_passphrase(new)
+        path = self._existing(name)
+        with self._counting(name, now):
+            der = _decrypt(name, path.read_bytes(), old)
+            _write(path, _encrypt(name, der, new, self.cost), mode=0o600)
 
-    def _decrypt(self, name: str, passphrase: str) -> PrivateKey:
-        private_key = load_der_private_key(_decrypt(name, self._read(name), passphrase), None)
+    def _open(self, name: str, passphrase: str, now: datetime) -> PrivateKey:
+        path = self._existing(name)
+        with self._counting(name, now):
+            private_key = load_der_private_key(_decrypt(name, path.read_bytes(), passphrase), None)
         signature_algorithm(private_key.public_key())
         return private_key  # type: ignore[return-value]
 
-    def _read(self, name: str) -> bytes:
+    def _counting(self, name: str, now: datetime) -> AbstractContextManager[None]:
+        return counting_failures(self._key_path(name), self.folder / f"{name}.failures", now)
+
+    def _write_certificates(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
+        pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+        _write(self.folder / f"{name}.pem", pem, mode=0o644)
+
+    def _existing(self, name: str) -> Path:
         path = self._key_path(name)
         if not path.exists():
             raise KeyNotFound(f"There is no key named {name}.")
-        return path.read_bytes()
+        return path
 
     def _key_path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise KeyNameNotAllowed("A key's name is lower-case letters, digits and hyphens, at most 63.")
+        require_key_name(name)
         return self.folder / f"{name}.key.json"
 
 

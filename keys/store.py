@@ -1,14 +1,16 @@
 """What a key store gives: opened keys as values, whatever keeps the private halves (files, an HSM)."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from keys.errors import AlgorithmNotSupported
+from keys.errors import AlgorithmNotSupported, KeyNameNotAllowed
 
 ROOT = "root"
 ISSUING = "issuing"
@@ -16,6 +18,8 @@ TSA = "tsa"
 SEAL = "seal"
 LOG = "log"
 OFFICIAL_PREFIX = "official-"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
@@ -27,7 +31,7 @@ class OpenKey:
 
     `chain` runs from the issuer of `certificate` to the trust anchor, and is empty for a root.
     `sign` takes the data itself, hashes it with SHA-256 and returns the signature: DER ECDSA-Sig-Value
-    for P-256, PKCS #1 v1.5 for RSA. It is the only way to the private half.
+    for P-256 and P-384, PKCS #1 v1.5 for RSA. It is the only way to the private half.
     """
 
     name: str
@@ -54,25 +58,44 @@ class KeyStore(Protocol):
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         """Return the key's certificate and its chain up to the trust anchor, without any passphrase."""
 
-    def open_key(self, name: str, passphrase: str) -> OpenKey:
-        """Open a key that has a certificate. Raises KeyNotFound, WrongPassphrase or KeyFileDamaged."""
+    def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
+        """Make a key without a certificate. Raises KeyAlreadyExists or AlgorithmNotSupported."""
 
-    def open_bare_key(self, name: str, passphrase: str) -> BareKey:
-        """Open a key that has no certificate. Raises KeyNotFound, WrongPassphrase or KeyFileDamaged."""
+    def add_certificates(
+        self, name: str, certificates: Sequence[x509.Certificate], passphrase: str, *, now: datetime
+    ) -> None:
+        """Keep the key's certificate and chain (leaf first), in place of older ones."""
+
+    def open_key(self, name: str, passphrase: str, *, now: datetime) -> OpenKey:
+        """Open a key that has a certificate.
+
+        Raises KeyNotFound, WrongPassphrase, KeyLocked after too many of those, or KeyFileDamaged.
+        """
+
+    def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
+        """Open a key whatever its certificate. Raises as `open_key`."""
+
+
+def require_key_name(name: str) -> None:
+    """Raise KeyNameNotAllowed unless the name may be a key's, in a folder and as a token's label."""
+    if not _NAME.fullmatch(name):
+        raise KeyNameNotAllowed("A key's name is lower-case letters, digits and hyphens, at most 63.")
 
 
 def signature_algorithm(public_key: object) -> str:
     """Return asn1crypto's name of the signature algorithm used with this key, always over SHA-256.
 
-    Raises AlgorithmNotSupported for anything but P-256, RSA of at least 3072 bits and Ed25519.
+    Raises AlgorithmNotSupported for anything but P-256, P-384, RSA of at least 3072 bits and Ed25519.
     """
-    if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(public_key.curve, ec.SECP256R1):
+    if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(
+        public_key.curve, ec.SECP256R1 | ec.SECP384R1
+    ):
         return "sha256_ecdsa"
     if isinstance(public_key, rsa.RSAPublicKey) and public_key.key_size >= 3072:
         return "sha256_rsa"
     if isinstance(public_key, ed25519.Ed25519PublicKey):
         return "ed25519"
-    raise AlgorithmNotSupported("A key must be P-256, RSA of at least 3072 bits, or Ed25519.")
+    raise AlgorithmNotSupported("A key must be P-256, P-384, RSA of at least 3072 bits, or Ed25519.")
 
 
 def sign_with(private_key: PrivateKey) -> Callable[[bytes], bytes]:
@@ -85,11 +108,13 @@ def sign_with(private_key: PrivateKey) -> Callable[[bytes], bytes]:
 
 
 def generate_key(algorithm: str = "p256") -> PrivateKey:
-    """Generate a private key: `p256`, `rsa3072` or `ed25519`. Raises AlgorithmNotSupported."""
+    """Generate a private key: `p256`, `p384`, `rsa3072` or `ed25519`. Raises AlgorithmNotSupported."""
     if algorithm == "p256":
         return ec.generate_private_key(ec.SECP256R1())
+    if algorithm == "p384":
+        return ec.generate_private_key(ec.SECP384R1())
     if algorithm == "rsa3072":
         return rsa.generate_private_key(public_exponent=65537, key_size=3072)
     if algorithm == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
-    raise AlgorithmNotSupported("A key must be p256, rsa3072 or ed25519.")
+    raise AlgorithmNotSupported("A key must be p256, p384, rsa3072 or ed25519.")

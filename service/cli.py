@@ -20,7 +20,8 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
-from keys.errors import KeysError
+from keys.errors import KeysError, WrongPassphrase
+from keys.software import SoftwareKeyStore
 from service import clock, jobs
 from service.accounts.officers import create_administrator
 from service.audit import AuditChainBroken, verify_chain
@@ -217,6 +218,30 @@ def keys_enrol(email: Email, secret_fd: SecretFd = None) -> None:
     with opened(settings) as engine, transaction(engine) as session:
         key_name = enrol_signer(session, settings, email, passphrase=passphrase, now=clock.now())
     say(f"Kunci {key_name} terdaftar.", f"The key {key_name} is enrolled.")
+
+
+@keys_app.command("passphrase")
+def keys_passphrase(
+    name: Annotated[str, typer.Argument(help="The key's name, such as official-kadis.")],
+    secret_fd: SecretFd = None,
+) -> None:
+    """Change a key's passphrase. Asks for the old one and the new one (two lines of --secret-fd)."""
+    keys = SoftwareKeyStore(read_settings().effective_keys_folder)
+    if name not in keys.names():
+        raise Refused(
+            f"Tidak ada kunci bernama {name}. Nama kunci pejabat tercantum di akunnya.",
+            f"There is no key named {name}. An official's account names theirs.",
+        )
+    old = read_secret("Frasa sandi lama / Old passphrase", secret_fd, is_new=False)
+    new = read_secret("Frasa sandi baru / New passphrase", secret_fd)
+    try:
+        keys.change_passphrase(name, old, new, now=clock.now())
+    except WrongPassphrase:
+        raise Refused(
+            "Frasa sandi lama salah. Tidak ada yang berubah.",
+            "The old passphrase is wrong. Nothing was changed.",
+        ) from None
+    say(f"Frasa sandi kunci {name} diganti.", f"The passphrase of the key {name} was changed.")
 
 
 @keys_app.command("rewrap")

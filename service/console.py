@@ -110,18 +110,20 @@ def require_free_port(host: str, port: int) -> None:
         ) from error
 
 
-def read_secret(prompt: str, descriptor: int | None) -> str:
-    """Read a secret: one line of the file descriptor, or typed twice without echo."""
+def read_secret(prompt: str, descriptor: int | None, *, is_new: bool = True) -> str:
+    """Read a secret: the next line of the file descriptor, or typed without echo, twice when it is new."""
     if descriptor is None:
         if not sys.stdin.isatty():
             raise Refused(
                 "Jalankan perintah ini di terminal, atau beri --secret-fd 0 untuk masukan standar.",
                 "Run this command in a terminal, or give --secret-fd 0 to read from standard input.",
             )
-        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt="Sekali lagi / Again"))
+        again = "Sekali lagi / Again" if is_new else False
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=again))
     try:
-        with os.fdopen(descriptor, encoding="utf-8", closefd=False) as file:
-            return file.readline().rstrip("\r\n")
+        # Without a buffer nothing beyond the line is taken: the next secret may follow in the next one.
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            return file.readline().decode().rstrip("\r\n")
     except OSError as error:
         raise Refused(
             f"Deskriptor berkas {descriptor} tidak terbuka.", f"The file descriptor {descriptor} is not open."
@@ -132,6 +134,18 @@ KEY_SENTENCES = {
     "wrong_passphrase": (
         "CANTING_OPERATIONS_PASSPHRASE tidak membuka kunci layanan.",
         "CANTING_OPERATIONS_PASSPHRASE does not open the service's keys.",
+    ),
+    "key_locked": (
+        "Frasa sandi salah berkali-kali, jadi kunci ini terkunci, paling lama satu jam. Coba lagi nanti.",
+        "The passphrase was wrong several times, so this key is locked, for an hour at most. Try later.",
+    ),
+    "pin_locked": (
+        "PIN token terkunci. Petugas keamanan token (SO) harus memasang PIN baru.",
+        "The token's PIN is locked. The token's security officer (SO) must set a new one.",
+    ),
+    "token_not_found": (
+        "Token tidak ditemukan atau tidak menjawab. Periksa sambungan, label, dan pustaka PKCS#11-nya.",
+        "The token is missing or does not answer. Check its connection, its label and its PKCS#11 library.",
     ),
     "weak_passphrase": (
         "Frasa sandi, juga CANTING_OPERATIONS_PASSPHRASE, sedikitnya 8 karakter.",

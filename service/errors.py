@@ -137,6 +137,23 @@ FOREIGN_ERRORS: dict[str, Refusal] = {
         "The passphrase is wrong. Nothing was changed; type your passphrase again.",
         "passphrase",
     ),
+    "key_locked": Refusal(
+        409,
+        "Frasa sandi salah berkali-kali, jadi kunci Anda terkunci untuk sementara. "
+        "Tunggu, paling lama satu jam, lalu coba lagi.",
+        "The passphrase was wrong several times, so your key is locked for a while. "
+        "Wait, one hour at most, and try again.",
+    ),
+    "pin_locked": Refusal(
+        409,
+        "PIN perangkat kunci Anda terkunci. Hubungi administrator untuk membukanya.",
+        "The PIN of your key's device is locked. Ask the administrator to unlock it.",
+    ),
+    "token_not_found": Refusal(
+        503,
+        "Perangkat kunci tidak dapat dihubungi. Tidak ada yang berubah; coba lagi nanti.",
+        "The key's device cannot be reached. Nothing was changed; try again later.",
+    ),
     "weak_passphrase": Refusal(
         422,
         "Frasa sandi terlalu pendek. Gunakan sedikitnya 8 karakter.",

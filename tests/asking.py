@@ -92,7 +92,7 @@ def open_house(engine: Engine, settings: Settings) -> Iterator[House]:
         }
         case = cases.bring_to_signature(session, city, moment)
     signer = SoftwareKeyStore(settings.effective_keys_folder).open_key(
-        "official-head", cases.OFFICIAL_PASSPHRASE
+        "official-head", cases.OFFICIAL_PASSPHRASE, now=moment
     )
     issued = cases.issue_case(workshop, city, case, signer, clock.now())
     yield House(app, engine, city, people, issued.permit.code, workshop)

@@ -173,7 +173,7 @@ def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime
     keys = open_operations_keys(
         settings.effective_keys_folder, settings.operations_passphrase.get_secret_value(), clock.now
     )
-    signer = open_signer(settings.effective_keys_folder, official, city.passphrase)
+    signer = open_signer(settings.effective_keys_folder, official, city.passphrase, clock.now())
     storage = open_settings_storage(settings)
     play_cases(Stage(settings, engine, storage, keys, signer, city, people, now))
     _expire(engine, now)

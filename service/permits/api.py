@@ -106,7 +106,8 @@ def sign(
     """Issues its permit, or its rejection letter."""
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
-    signer = open_signer(settings.effective_keys_folder, official, order.passphrase.get_secret_value())
+    passphrase = order.passphrase.get_secret_value()
+    signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
     permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=order.digest)
     return _summary(permit, permit.status, permit.status_since)
 

@@ -110,7 +110,7 @@ def sign(
     try:
         with reading(workshop.engine) as session:
             official = session.get_one(User, actor.id)
-        signer = open_signer(settings.effective_keys_folder, official, passphrase)
+        signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
         permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=digest)
     except Exception as failure:
         error = _as_refusal(failure)
@@ -132,7 +132,7 @@ def finish(
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
     try:
-        signer = open_signer(settings.effective_keys_folder, official, passphrase)
+        signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
     except Exception as failure:
         message = _as_refusal(failure).message(language_of(request))
         return redirect(request, "/sign", flash=("notice", message))

@@ -39,21 +39,22 @@ class OperationsKeys:
     log: BareKey
 
 
-def open_signer(keys_folder: Path, official: User, passphrase: str) -> OpenKey:
+def open_signer(keys_folder: Path, official: User, passphrase: str, now: datetime) -> OpenKey:
     """Open an official's key for one act.
 
     Raises NoSigningKey when the account has none, and what the key store raises: WrongPassphrase,
-    KeyNotFound.
+    KeyLocked, KeyNotFound.
     """
     if not official.key_name:
         raise NoSigningKey
-    return SoftwareKeyStore(keys_folder).open_key(official.key_name, passphrase)
+    return SoftwareKeyStore(keys_folder).open_key(official.key_name, passphrase, now=now)
 
 
 def open_operations_keys(keys_folder: Path, passphrase: str, now: Callable[[], datetime]) -> OperationsKeys:
-    """Open the service's own keys. Raises WrongPassphrase or KeyNotFound."""
+    """Open the service's own keys. Raises WrongPassphrase, KeyLocked or KeyNotFound."""
     keys = SoftwareKeyStore(keys_folder)
     if store.TSA not in keys.names():
         raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
-    tsa = keys.open_key(store.TSA, passphrase)
-    return OperationsKeys(local_timestamper(tsa, now), tsa, keys.open_bare_key(store.LOG, passphrase))
+    tsa = keys.open_key(store.TSA, passphrase, now=now())
+    log = keys.open_bare_key(store.LOG, passphrase, now=now())
+    return OperationsKeys(local_timestamper(tsa, now), tsa, log)

@@ -69,5 +69,5 @@ def build(folder: Path) -> Place:
     storage = open_storage(settings.effective_storage_url)
     printing = Printing(settings.base_url, is_sample=True)
     workshop = Workshop(engine, storage, operations.timestamper, now, printing)
-    signer = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+    signer = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now())
     return Place(settings, workshop, city, head, signer, key_store)

@@ -103,7 +103,7 @@ def furnish(
     """Fill the city: cases at every stage, a permit, a letter, a revoked permit."""
     now = clock.now()
     workshop = Workshop(engine, storage, timestamper, clock.now, printing_of(settings))  # type: ignore[arg-type]
-    signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+    signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
     with transaction(engine) as session:
         city = cases.make_city(session, now, settings=settings)
         admin = make_officer(session, ["administrator"], full_name="Admin Contoh", settings=settings)

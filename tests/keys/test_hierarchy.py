@@ -29,12 +29,12 @@ def common_name(certificate):
 
 def test_every_key_opens_with_its_own_passphrase_only(store):
     assert store.names() == ("issuing", "log", "root", "seal", "tsa")
-    assert store.open_key("root", ROOT)
-    assert store.open_bare_key("log", OPERATIONS)
+    assert store.open_key("root", ROOT, now=NOW)
+    assert store.open_bare_key("log", OPERATIONS, now=NOW)
     for name in ("issuing", "seal", "tsa"):
-        assert store.open_key(name, OPERATIONS).chain[-1] == load_trust_anchors(store.folder)[0]
+        assert store.open_key(name, OPERATIONS, now=NOW).chain[-1] == load_trust_anchors(store.folder)[0]
     with pytest.raises(WrongPassphrase):
-        store.open_key("root", OPERATIONS)
+        store.open_key("root", OPERATIONS, now=NOW)
 
 
 def test_our_own_hierarchy_says_that_it_is_an_example(store):
@@ -53,7 +53,7 @@ def test_an_official_is_enrolled_with_an_own_passphrase(store):
         now=NOW,
     )
 
-    opened = store.open_key("official-kepala", OFFICIAL)
+    opened = store.open_key("official-kepala", OFFICIAL, now=NOW)
     assert opened.certificate == certificate
     path = (certificate, *opened.chain)
     for issued, issuer in zip(path, (*opened.chain, *load_trust_anchors(store.folder)), strict=True):

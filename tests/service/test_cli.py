@@ -182,8 +182,8 @@ def test_the_hierarchy_is_made_once(
     keys = SoftwareKeyStore(folder / "keys")
     before = {path.name: path.read_bytes() for path in keys.folder.iterdir()}
     assert set(keys.names()) == {"root", "issuing", "tsa", "seal", "log"}
-    keys.open_key("root", ROOT_PASSPHRASE)
-    keys.open_key("issuing", ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"])
+    keys.open_key("root", ROOT_PASSPHRASE, now=clock.now())
+    keys.open_key("issuing", ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"], now=clock.now())
 
     assert canting("keys", "init", secret="frasa sandi lain sama sekali") == 1
     assert {path.name: path.read_bytes() for path in keys.folder.iterdir()} == before
@@ -212,14 +212,39 @@ def test_a_signing_official_is_enrolled(canting: Canting, prepared: Path) -> Non
     assert user.key_name == "official-kadis"
     assert changed.data == {"fields": ["key_name"]}
     keys = SoftwareKeyStore(prepared / "keys")
-    names = keys.open_key("official-kadis", PASSPHRASE).certificate.subject.rfc4514_string()
+    opened = keys.open_key("official-kadis", PASSPHRASE, now=clock.now())
+    names = opened.certificate.subject.rfc4514_string()
     assert "Ratna Contoh" in names
     assert "Pemerintah Kota Pekalongan" in names
     with pytest.raises(WrongPassphrase):
-        keys.open_key("official-kadis", ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"])
+        keys.open_key("official-kadis", ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"], now=clock.now())
 
     assert canting("keys", "enrol", HEAD, secret=PASSPHRASE) == 0
     assert "official-kadis-2" in keys.names()
+
+
+def test_a_keys_passphrase_is_changed(
+    canting: Canting, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert canting("keys", "init", secret=ROOT_PASSPHRASE) == 0
+    keys = SoftwareKeyStore(folder / "keys")
+    new = "akar tunjang bakau"
+
+    def refusal(name: str, secret: str) -> str:
+        assert canting("keys", "passphrase", name, secret=secret) == 1
+        return capfd.readouterr().err
+
+    assert "Tidak ada kunci bernama official-x" in refusal("official-x", f"{ROOT_PASSPHRASE}\n{new}")
+    assert "lama salah" in refusal("root", f"bukan frasanya\n{new}")
+    assert "sedikitnya 8 karakter" in refusal("root", f"{ROOT_PASSPHRASE}\npendek")
+    assert canting("keys", "passphrase", "root", secret=f"{ROOT_PASSPHRASE}\n{new}") == 0
+    said = capfd.readouterr()
+    assert "diganti" in said.out
+    assert new not in said.out + said.err
+    keys.open_key("root", new, now=clock.now())
+    for _ in range(5):
+        refusal("root", f"{ROOT_PASSPHRASE}\n{new}")
+    assert "terkunci" in refusal("root", f"{new}\n{ROOT_PASSPHRASE}")
 
 
 def test_enrolling_is_refused_without_account_or_role(

@@ -54,7 +54,7 @@ def issue(database: str, storage: str, keys: Path, at_most: int) -> None:
     engine = open_engine(database)
     operations = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, clock.now)
     workshop = Workshop(engine, open_storage(storage), operations.timestamper, clock.now, PRINTING)
-    signer = SoftwareKeyStore(keys).open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+    signer = SoftwareKeyStore(keys).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=clock.now())
     with reading(engine) as session:
         user = session.exec(select(User).where(User.key_name == "official-head")).one()
         head = actor_of(session, user)

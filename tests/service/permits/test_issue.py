@@ -42,8 +42,8 @@ from signing.validate import validate_document
 
 
 @pytest.fixture
-def signer(key_store: SoftwareKeyStore) -> OpenKey:
-    return key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+def signer(key_store: SoftwareKeyStore, now: datetime) -> OpenKey:
+    return key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
 
 
 @pytest.fixture
@@ -105,14 +105,14 @@ def test_a_rejection_is_a_letter_with_its_reasons_signed_the_same_way(
 
 
 def test_a_wrong_passphrase_opens_nothing(
-    engine: Engine, city: cases.City, key_store: SoftwareKeyStore
+    engine: Engine, city: cases.City, key_store: SoftwareKeyStore, now: datetime
 ) -> None:
     with pytest.raises(WrongPassphrase) as refusal:
-        open_signer(key_store.folder, city.head, "salah sama sekali")
+        open_signer(key_store.folder, city.head, "salah sama sekali", now)
     assert "salah" not in str(refusal.value)
     keyless = city.head.model_copy(update={"key_name": None})
     with pytest.raises(NoSigningKey):
-        open_signer(key_store.folder, keyless, cases.OFFICIAL_PASSPHRASE)
+        open_signer(key_store.folder, keyless, cases.OFFICIAL_PASSPHRASE, now)
 
 
 def test_nothing_is_signed_when_the_document_changed_since_it_was_seen(

@@ -37,7 +37,7 @@ def head(engine: Engine, city: cases.City) -> Actor:
 def permit(workshop: Workshop, city: cases.City, key_store: SoftwareKeyStore, now: datetime) -> Permit:
     with transaction(workshop.engine) as session:
         case = cases.bring_to_signature(session, city, now)
-    signer = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+    signer = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
     return cases.issue_case(workshop, city, case, signer, now).permit
 
 

@@ -54,5 +54,5 @@ def issued(engine: Engine, key_folder: Path, settings: Settings, now: datetime) 
     with transaction(engine) as session:
         city = cases.make_city(session, now)
         case = cases.bring_to_signature(session, city, now)
-    signer = SoftwareKeyStore(key_folder).open_key("official-head", cases.OFFICIAL_PASSPHRASE)
+    signer = SoftwareKeyStore(key_folder).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
     return cases.issue_case(workshop, city, case, signer, now)

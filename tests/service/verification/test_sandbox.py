@@ -245,7 +245,7 @@ def test_addresses_in_an_uploads_certificates_are_never_asked(
         trap.setblocking(False)
         site = f"http://127.0.0.1:{trap.getsockname()[1]}"
         addresses = Addresses(crl=f"{site}/a.crl", ca_issuers=f"{site}/ca.cer", ocsp=f"{site}/ocsp")
-        issuing = SoftwareKeyStore(key_folder).open_key("issuing", cases.OPERATIONS_PASSPHRASE)
+        issuing = SoftwareKeyStore(key_folder).open_key("issuing", cases.OPERATIONS_PASSPHRASE, now=NOW)
         private_key = generate_key()
         certificate = issue_certificate(
             profiles.OFFICIAL,
