@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image
 from sqlmodel import Session
 
 from service import clock
-from service.accounts.access import SESSION_COOKIE, Actor, actor_of_user, uses_second_factor
+from service.accounts.access import SESSION_COOKIE, SIGNING_ROLE, Actor, actor_of_user, uses_second_factor
 from service.accounts.models import Kind, RoleAssignment, User
 from service.accounts.passwords import hash_password
 from service.accounts.second_factor import enrol_totp_directly
@@ -31,6 +31,7 @@ from service.catalogue.load import load_catalogue, read_catalogue
 from service.catalogue.models import find_permit_type
 from service.config import Settings, parse_wrapping_keys
 from service.database import transaction
+from service.permits.models import Capacity, Mandate
 from service.storage import Storage
 from service.web import CSRF_COOKIE, CSRF_HEADER, csrf_token
 
@@ -81,7 +82,10 @@ def make_officer(
     agency: str | None = None,
     key_name: str | None = None,
 ) -> User:
-    """Make an officer whose password is PASSWORD; with `settings`, TOTP_SECRET is enrolled too."""
+    """Make an officer whose password is PASSWORD; with `settings`, TOTP_SECRET is enrolled too.
+
+    Whoever holds the signing role gets a definitive mandate for all permit types.
+    """
     user = User(
         kind=Kind.OFFICER,
         email=email or f"petugas{next(_numbers)}@contoh.invalid",
@@ -98,10 +102,40 @@ def make_officer(
     for role in roles:
         session.add(RoleAssignment(user_id=user.id, role=role))
     session.flush()
+    if SIGNING_ROLE in roles:
+        make_mandate(session, user, position=position or "Kepala Dinas")
     if settings is not None:
         keys = parse_wrapping_keys(settings.wrapping_keys.get_secret_value())
         enrol_totp_directly(session, user, TOTP_SECRET, keys, LONG_AGO)
     return user
+
+
+def make_mandate(
+    session: Session,
+    official: User,
+    *,
+    capacity: Capacity = Capacity.DEFINITIVE,
+    position: str = "Kepala Dinas",
+    own_position: str = "",
+    permit_types: tuple[str, ...] = (),
+    valid_from: date = date(2020, 1, 1),
+    valid_until: date | None = None,
+) -> Mandate:
+    """Make a mandate as it stands in the register, whoever granted it."""
+    mandate = Mandate(
+        official_id=official.id,
+        capacity=capacity,
+        position=position,
+        own_position=own_position,
+        basis="SK Wali Kota Contoh Nomor 1 Tahun 2020",
+        permit_types=list(permit_types),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        created_at=LONG_AGO,
+    )
+    session.add(mandate)
+    session.flush()
+    return mandate
 
 
 def actor_of(session: Session, user: User) -> Actor:

@@ -14,7 +14,8 @@ from service.catalogue.format import City, PermitType
 from service.catalogue.models import active_city
 from service.catalogue.wording import fill_wording, holder_name, machine_readable, validity_period
 from service.clock import city_date
-from service.permits.models import Kind, Permit
+from service.permits.mandates import mandate_for, printed_capacity
+from service.permits.models import Kind, Mandate, Permit
 from service.permits.numbering import spaced_code
 from signing.document import Letterhead, PermitDocument, SignatureBlock, canonical_json
 from signing.render import unprintable
@@ -56,9 +57,13 @@ def compose_document(
     """Compose the document of a reserved permit, or without one the preview of what would be signed.
 
     A preview has no number, code or date of issue yet, shows its dates as if it were signed today, and
-    names the signer only when one is given. Raises ValidityOver when its last day would be over.
+    names the signer, in the capacity held today, only when one is given. Raises NoMandate when that signer
+    may not sign this type today, and ValidityOver when its last day would be over.
     """
     city = active_city(session)
+    signature = SignatureBlock(capacity=city.official_title.id, name="…")
+    if signer is not None:
+        signature = _signature_block(signer, mandate_for(session, signer.id, application.slug, today))
     rejects = application.outcome == "reject"
     letter = city.rejection_letter.wording if rejects else None
     wording = fill_wording(
@@ -72,7 +77,7 @@ def compose_document(
         body=wording.blocks,
         validity=wording.validity,
         place=city.place,
-        signature=_signature_block(signer, city),
+        signature=signature,
         verify_text=printing.base_url.split("://", 1)[-1] + "/verify",
         footer_legal=city.footers.test if printing.is_sample else city.footers.production,
         is_sample=printing.is_sample,
@@ -125,11 +130,9 @@ def _letterhead(city: City) -> Letterhead:
     return Letterhead(first, "\n".join(rest), city.letterhead.address, city.letterhead.contact)
 
 
-def _signature_block(signer: User | None, city: City) -> SignatureBlock:
-    if signer is None:
-        return SignatureBlock(capacity=city.official_title.id, name="…")
+def _signature_block(signer: User, mandate: Mandate) -> SignatureBlock:
     return SignatureBlock(
-        capacity=signer.position or city.official_title.id,
+        capacity=printed_capacity(mandate),
         name=signer.full_name,
         rank=signer.rank,
         nip=signer.nip,

@@ -30,7 +30,8 @@ from service.database import transaction
 from service.errors import Conflict, NotFound, ServiceError
 from service.mail import queue_mail
 from service.permits.compose import Printing, compose_document
-from service.permits.models import DocumentVersion, Kind, Permit, Status, StatusChange
+from service.permits.mandates import mandate_for, printed_capacity
+from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status, StatusChange
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
 from service.permits.signer import OpenKey, Timestamper
 from service.storage import Storage, put_document
@@ -93,9 +94,10 @@ def sign_application(
     """Decide an application and issue its permit (or rejection letter), signed by the official.
 
     `signer` was opened with the passphrase typed for this act; `seen_digest` is that of the preview the
-    official saw. Raises what the workflow raises when the case moved on (Conflict), DocumentChanged when
-    the document would say something else by now, WordingIncomplete, and the errors of `signing`, all
-    before a number is taken; a failure afterwards leaves an `issuing` permit for `finish_issuance`.
+    official saw. Raises what the workflow raises when the case moved on (Conflict), NoMandate,
+    DocumentChanged when the document would say something else by now, WordingIncomplete, and the errors of
+    `signing`, all before a number is taken; a failure afterwards leaves an `issuing` permit for
+    `finish_issuance`.
     """
     require_document_signer(signer.certificate, workshop.clock())
     with transaction(workshop.engine) as session:
@@ -128,6 +130,7 @@ def reserve_permit(
     application = apply_action(
         session, application, Action.SIGN, actor=actor, now=now, permit_type=permit_type
     )
+    mandate = mandate_for(session, signer.id, application.slug, city_date(now))
     shown = compose_document(
         session, application, permit_type, signer=signer, printing=printing, today=city_date(now)
     )
@@ -147,7 +150,7 @@ def reserve_permit(
             f"The document has gaps: {names}. Send the case back to the officer who drafts it.",
         )
     kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
-    permit = _new_permit(session, application, revision, kind, actor=actor, now=now)
+    permit = _new_permit(session, application, revision, kind, mandate, actor=actor, now=now)
     composed = compose_document(
         session,
         application,
@@ -179,6 +182,7 @@ def _new_permit(
     application: Application,
     revision: PermitTypeRevision,
     kind: Kind,
+    mandate: Mandate,
     *,
     actor: Actor,
     now: datetime,
@@ -214,7 +218,10 @@ def _new_permit(
         valid_until=valid_until,
         signer_id=signer.id,
         signer_name=signer.full_name,
-        signer_position=signer.position or city.official_title.id,
+        signer_position=printed_capacity(mandate).replace("\n", ", "),
+        mandate=mandate.capacity,
+        mandate_id=mandate.id,
+        mandate_basis=mandate.basis,
         created_at=now,
     )
 
@@ -222,6 +229,7 @@ def _new_permit(
 def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, signer: OpenKey) -> Permit:
     """Render, sign, store and register a reserved permit, now or after a crash, under its number.
 
+    The mandate was checked when the decision was taken; one that ended since leaves no gap in the numbers.
     Raises NotYoursToFinish when it is finished or another official's, and the errors of `signing`.
     """
     with transaction(workshop.engine) as session:

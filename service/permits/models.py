@@ -35,6 +35,44 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
+class Capacity(StrEnum):
+    """In what capacity an official signs (Permendagri 1/2023, PermenPANRB 80/2012)."""
+
+    DEFINITIVE = "definitive"
+    PLT = "plt"
+    """Pelaksana tugas: fills a vacant position."""
+    PLH = "plh"
+    """Pelaksana harian: stands in for somebody who is away."""
+    AN = "an"
+    """Atas nama: signs in the name of who delegated the power, over one's own position."""
+
+
+class Mandate(SQLModel, table=True):
+    """The dated power of an official to sign. It is never changed or deleted, only ended."""
+
+    __tablename__ = "mandate"
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    official_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
+    capacity: str = Field(max_length=20)
+    position: str = Field(max_length=160)
+    """The position held, filled for a time, or in whose name (a.n.) is signed."""
+    own_position: str = Field(default="", max_length=160)
+    """For `an` alone: the official's own position, printed below."""
+    basis: str = Field(max_length=200)
+    """Number and date of the decree."""
+    permit_types: list[Any] = Field(sa_column=Column(JSON, nullable=False))
+    """The slugs covered; none: all."""
+    valid_from: date
+    valid_until: date | None = None
+    """The last day; only a definitive mandate may go without."""
+    created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    created_by: uuid.UUID | None = Field(default=None, foreign_key="account_user.id")
+    """None: granted at the command line."""
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
+    ended_by: uuid.UUID | None = Field(default=None, foreign_key="account_user.id")
+
+
 class NumberCounter(SQLModel, table=True):
     """The last number given, for each series (a permit type's code, or the letters') and year."""
 
@@ -82,8 +120,12 @@ class Permit(SQLModel, table=True):
     valid_until: date | None = None
     signer_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
     signer_name: str = Field(max_length=120)
-    signer_position: str = Field(max_length=160)
-    mandate: str = Field(default="definitive", max_length=20)
+    signer_position: str = Field(max_length=360)
+    """The capacity as printed (`Plt. Kepala Dinas …`), on one line."""
+    mandate: str = Field(default=Capacity.DEFINITIVE, max_length=20)
+    """A Capacity."""
+    mandate_id: uuid.UUID = Field(foreign_key="mandate.id")
+    mandate_basis: str = Field(max_length=200)
     created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     version: int = Field(default=1, sa_column=VERSION)
 

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,9 +14,10 @@ from service.applications.review import Case, find_case
 from service.applications.workflow import Action
 from service.clock import city_date, now
 from service.config import Settings
-from service.errors import Unavailable
+from service.errors import ServiceError, Unavailable
 from service.permits.compose import Composed, Printing, compose_document
 from service.permits.issue import Workshop
+from service.permits.mandates import NoMandate
 from service.permits.signer import OperationsKeys
 
 
@@ -51,22 +53,28 @@ class Shown:
     case: Case
     composed: Composed
     may_sign: bool
+    refusal: ServiceError | None
+    """Why its reader may not sign it, where there is more to say than that it does not wait for them."""
 
 
 def show_document(session: Session, application_id: uuid.UUID, *, actor: Actor, settings: Settings) -> Shown:
     """Compose the preview of a case's document for an officer who may see the case.
 
-    The signer sees their own name on it; everybody else the head of office's position. Raises
-    CaseNotFound, or ValidityOver when the document's last day would be over.
+    The signer sees their own name and capacity on it; everybody else, a signer without a mandate too, the
+    head of office's position. Raises CaseNotFound, or ValidityOver when the last day would be over.
     """
     case = find_case(session, application_id, actor=actor)
-    may_sign = Action.SIGN in case.actions
-    composed = compose_document(
+    compose = partial(
+        compose_document,
         session,
         case.application,
         case.permit_type,
-        signer=session.get_one(User, actor.id) if may_sign else None,
         printing=printing_of(settings),
         today=city_date(now()),
     )
-    return Shown(case, composed, may_sign)
+    if Action.SIGN not in case.actions:
+        return Shown(case, compose(signer=None), False, case.refusal)
+    try:
+        return Shown(case, compose(signer=session.get_one(User, actor.id)), True, None)
+    except NoMandate as refusal:
+        return Shown(case, compose(signer=None), False, refusal)

@@ -392,6 +392,38 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "mandate",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("official_id", sa.Uuid(), nullable=False),
+        sa.Column("capacity", sa.String(length=20), nullable=False),
+        sa.Column("position", sa.String(length=160), nullable=False),
+        sa.Column("own_position", sa.String(length=160), nullable=False),
+        sa.Column("basis", sa.String(length=200), nullable=False),
+        sa.Column("permit_types", sa.JSON(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_by", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["official_id"],
+            ["account_user.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["created_by"],
+            ["account_user.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["ended_by"],
+            ["account_user.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("mandate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_mandate_official_id"), ["official_id"], unique=False)
+
+    op.create_table(
         "permit",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("application_id", sa.Uuid(), nullable=False),
@@ -414,8 +446,10 @@ def upgrade() -> None:
         sa.Column("valid_until", sa.Date(), nullable=True),
         sa.Column("signer_id", sa.Uuid(), nullable=False),
         sa.Column("signer_name", sa.String(length=120), nullable=False),
-        sa.Column("signer_position", sa.String(length=160), nullable=False),
+        sa.Column("signer_position", sa.String(length=360), nullable=False),
         sa.Column("mandate", sa.String(length=20), nullable=False),
+        sa.Column("mandate_id", sa.Uuid(), nullable=False),
+        sa.Column("mandate_basis", sa.String(length=200), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -425,6 +459,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["holder_id"],
             ["account_user.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["mandate_id"],
+            ["mandate.id"],
         ),
         sa.ForeignKeyConstraint(
             ["revision_id"],
@@ -520,6 +558,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_permit_holder_id"))
 
     op.drop_table("permit")
+    with op.batch_alter_table("mandate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_mandate_official_id"))
+
+    op.drop_table("mandate")
     with op.batch_alter_table("application_upload", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_application_upload_application_id"))
 
