@@ -12,6 +12,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from keys.errors import KeysError, WrongPassphrase
 from keys.software import SoftwareKeyStore
 from service import clock, jobs
+from service.accounts.access import SERVICE
 from service.accounts.officers import create_administrator
 from service.audit import AuditChainBroken, verify_chain
 from service.catalogue.load import DATA_FOLDER, check_command, load_command
@@ -40,7 +42,9 @@ from service.console import (
 )
 from service.database import reading, transaction, upgrade_database
 from service.errors import ServiceError
-from service.pki.enrol import enrol_signer, make_hierarchy
+from service.permits.mandates import MandateDetails, grant_mandate, printed_capacity
+from service.permits.models import Capacity
+from service.pki.enrol import enrol_signer, find_signer, make_hierarchy
 from service.rewrap import rewrap_secrets
 
 app = typer.Typer(
@@ -54,6 +58,7 @@ catalogue_app = typer.Typer(no_args_is_help=True, help="The permit types.")
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign, and those that encrypt.")
 admin_app = typer.Typer(no_args_is_help=True, help="Administrators' accounts.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
+mandate_app = typer.Typer(no_args_is_help=True, help="Who may sign, and in what capacity.")
 jobs_app = typer.Typer(no_args_is_help=True, help="Background work that was given up.")
 for name, group in (
     ("database", database_app),
@@ -62,9 +67,11 @@ for name, group in (
     ("admin", admin_app),
     ("audit", audit_app),
     ("jobs", jobs_app),
+    ("mandate", mandate_app),
 ):
     app.add_typer(group, name=name)
 
+DAY = ["%Y-%m-%d"]
 Host = Annotated[str, typer.Option(help="The address to listen on; loopback unless told.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, envvar="PORT", help="The port to listen on.")]
 Folder = Annotated[Path, typer.Argument(help="A catalogue's folder; the built-in one unless told.")]
@@ -260,6 +267,41 @@ def keys_rewrap() -> None:
             "Add the old key that is missing, then repeat.",
         )
     say("Kunci lama boleh dihapus.", "Old keys may be removed.")
+
+
+@mandate_app.command("grant")
+def mandate_grant(
+    email: Email,
+    capacity: Annotated[Capacity, typer.Option(help="definitive, plt, plh or an (atas nama).")],
+    basis: Annotated[str, typer.Option(help="The decree: its number and date.")],
+    valid_from: Annotated[datetime, typer.Option("--from", formats=DAY, help="The first day.")],
+    valid_until: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=DAY, help="The last day; a definitive mandate may go without."),
+    ] = None,
+    position: Annotated[
+        str, typer.Option(help="The position printed, without Plt., Plh. or a.n.; definitive: the account's.")
+    ] = "",
+    own_position: Annotated[str, typer.Option(help="For an: the official's own position.")] = "",
+    permit_type: Annotated[
+        list[str] | None, typer.Option(help="A permit type covered, repeatable; all unless told.")
+    ] = None,
+) -> None:
+    """Grant a signing official a mandate; without one nobody signs."""
+    details = MandateDetails(
+        capacity,
+        position,
+        basis,
+        valid_from.date(),
+        valid_until.date() if valid_until else None,
+        own_position,
+        tuple(permit_type or ()),
+    )
+    with opened(read_settings()) as engine, transaction(engine) as session:
+        official = find_signer(session, email)
+        mandate = grant_mandate(session, official.user.id, details, actor=SERVICE, now=clock.now())
+        printed = printed_capacity(mandate).replace("\n", ", ")
+    say(f"Mandat diberikan: {printed}.", f"The mandate is granted: {printed}.")
 
 
 @admin_app.command("create")

@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 
 from keys.software import KdfCost
 from service import clock, jobs
-from service.accounts.access import Actor, actor_of_user
+from service.accounts.access import SIGNING_ROLE, Actor, actor_of_user
 from service.accounts.links import link_token
 from service.accounts.models import Kind, OneTimeLink, User
 from service.accounts.officers import OfficerDetails, create_administrator, create_officer
@@ -34,7 +34,8 @@ from service.demo.play import Stage, play_cases
 from service.demo.scene import DemoCitizen, DemoCity, DemoOfficer, demo_city
 from service.errors import Conflict
 from service.operations import open_settings_storage
-from service.permits.models import Permit
+from service.permits.mandates import MandateDetails, grant_mandate
+from service.permits.models import Capacity, Permit
 from service.permits.register import start_of_day
 from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys, open_signer
@@ -166,7 +167,7 @@ def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime
         load_catalogue(session, read_catalogue(), beginning)
     people = _make_people(settings, engine, city, beginning)
     with transaction(engine) as session:
-        signing = next(each for each in city.officers if "department_head" in each.roles)
+        signing = next(each for each in city.officers if SIGNING_ROLE in each.roles)
         enrol_signer(session, settings, signing.email, passphrase=city.passphrase, now=beginning, cost=QUICK)
     with reading(engine) as session:
         official = session.exec(select(User).where(User.email == signing.email)).one()
@@ -217,6 +218,9 @@ def _make_officer(
         officer.full_name, officer.roles, officer.position, officer.rank, officer.nip, officer.agency
     )
     user = create_officer(session, administrator, officer.email, details, now)
+    if SIGNING_ROLE in officer.roles:
+        mandate = MandateDetails(Capacity.DEFINITIVE, officer.position, officer.basis, city_date(now))
+        grant_mandate(session, user.id, mandate, actor=administrator, now=now)
     token = _token(session, settings, user, "reset-password")
     reset_password(session, token, password, settings.secret_key.get_secret_value(), now)
 

@@ -22,6 +22,8 @@ class DemoOfficer(_Value):
     rank: str = ""
     nip: str = ""
     agency: str = ""
+    basis: str = ""
+    """Of a signing official's definitive mandate."""
 
 
 class DemoCitizen(_Value):

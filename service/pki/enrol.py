@@ -72,7 +72,7 @@ def enrol_signer(
     NotASigner, and what the key store raises: WrongPassphrase (the operations passphrase),
     WeakPassphrase, KeyNotFound.
     """
-    officer = _find_signer(session, email)
+    officer = find_signer(session, email)
     user = officer.user
     keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
     slug = _free_slug(keys, user.email)
@@ -101,7 +101,8 @@ def addresses(settings: Settings, issuer: str) -> Addresses:
     return Addresses(ca_issuers=f"{settings.base_url}/pki/{issuer}.cer")
 
 
-def _find_signer(session: Session, email: str) -> Officer:
+def find_signer(session: Session, email: str) -> Officer:
+    """Return the officer of the address, who holds the signing role. Raises OfficerUnknown or NotASigner."""
     statement = select(User.id).where(User.email == clean_email(email), User.kind == Kind.OFFICER)
     user_id = session.exec(statement).first()
     if user_id is None:

@@ -25,6 +25,10 @@ from papers import alter, photograph, scan
 TYPE = "sip-tenaga-kesehatan"
 PASSWORD = "perahu kertas di kali Loji"
 PASSPHRASE = "tujuh canting tembaga"
+MANDATE = (
+    "--capacity", "definitive", "--from", "2026-01-01",
+    "--basis", "Keputusan Wali Kota Contoh Nomor 821.2/001 Tahun 2025",
+)  # fmt: skip
 ADMINISTRATOR = "admin@kota.contoh.id"
 CITIZEN = "siti@warga.contoh.id"
 OFFICERS: dict[str, dict[str, str]] = {
@@ -141,6 +145,8 @@ def staff_house(journey: Journey) -> None:
             first_sign_in(officer, email)
     with clock.step("operator: keys enrol"):
         journey.house.command("keys", "enrol", "department.head@kota.contoh.id", secret=PASSPHRASE)
+    with clock.step("operator: mandate grant"):
+        journey.house.command("mandate", "grant", "department.head@kota.contoh.id", *MANDATE)
 
 
 def first_sign_in(browser: Browser, email: str) -> None:
