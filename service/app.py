@@ -49,6 +49,7 @@ from service.errors import (
 )
 from service.openapi import describe_api
 from service.permits import api as permits_api
+from service.permits import mandate_pages
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
 from service.transparency import api as transparency_api
@@ -83,6 +84,7 @@ ROUTERS: list[APIRouter] = [
     review_pages.router,
     catalogue_api.router,
     catalogue_pages.router,
+    mandate_pages.router,
     operations.router,
     permits_api.router,
     permits_pages.router,

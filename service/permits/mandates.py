@@ -85,6 +85,16 @@ def choose_mandate(mandates: Iterable[Mandate], slug: str) -> Mandate | None:
     )
 
 
+def mandate_state(mandate: Mandate, day: date) -> str:
+    """Tell how a mandate stands on a day: `ended`, `upcoming`, `over` or `in_force`."""
+    if mandate.ended_at is not None:
+        return "ended"
+    if day < mandate.valid_from:
+        return "upcoming"
+    is_over = mandate.valid_until is not None and day > mandate.valid_until
+    return "over" if is_over else "in_force"
+
+
 def printed_capacity(mandate: Mandate) -> str:
     """Return what the signature block prints over the name; for a.n. two lines."""
     capacity = Capacity(mandate.capacity)

@@ -11,11 +11,12 @@ from service.accounts.access import CITIZENS, OFFICERS, SIGNED_IN, Actor, allow,
 from service.accounts.models import User
 from service.applications.queue import QueueFilter, read_queue
 from service.catalogue.models import get_revision
-from service.clock import now
+from service.clock import city_date, now
 from service.database import SessionDep, reading, transaction
 from service.errors import FieldProblem, InvalidInput, ServiceError, translate_foreign
 from service.permits.documents import document_response, find_readable
 from service.permits.issue import finish_issuance, sign_application, unfinished_issuances
+from service.permits.mandates import choose_mandate, mandates_on, printed_capacity
 from service.permits.models import Kind, Permit, Status
 from service.permits.register import (
     current_version,
@@ -54,10 +55,14 @@ Text = Annotated[str, Form(max_length=1000)]
 def signing_queue(request: Request, actor: Signer, session: SessionDep) -> Response:
     """List what waits for this official's signature, and what a crash left unfinished."""
     queue = read_queue(session, QueueFilter(), actor=actor, now=now())
+    rows = [row for row in queue.rows if row.role == "department_head"]
+    mandates = mandates_on(session, actor.id, city_date(now()))
     return render(
         request,
         "permits/sign_queue.html",
-        rows=[row for row in queue.rows if row.role == "department_head"],
+        rows=rows,
+        capacities=[(printed_capacity(each).replace("\n", ", "), each) for each in mandates],
+        without_mandate={row.id for row in rows if choose_mandate(mandates, row.slug) is None},
         unfinished=unfinished_issuances(session, actor),
     )
 

@@ -34,6 +34,8 @@ class PublicPermit:
     signer: str
     position: str
     mandate: str
+    mandate_basis: str
+    """The decree that gave the power to sign."""
     facts: tuple[tuple[str, str], ...]
     url: str
 
@@ -186,6 +188,7 @@ def public_permit(
         signer=permit.signer_name,
         position=permit.signer_position,
         mandate=permit.mandate,
+        mandate_basis=permit.mandate_basis,
         facts=tuple(_facts(permit, language, masked)),
         url=f"{base_url}/v/{permit.code}",
     )

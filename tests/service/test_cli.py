@@ -247,6 +247,16 @@ def test_a_keys_passphrase_is_changed(
     assert "terkunci" in refusal("root", f"{new}\n{ROOT_PASSPHRASE}")
 
 
+def test_a_mandate_is_granted(canting: Canting, prepared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_head(prepared)
+    grant = ["mandate", "grant", HEAD, "--from", "2026-01-01", "--basis", "SK Nomor 1 Tahun 2026"]
+    assert canting(*grant, "--capacity", "definitive") == 0
+    assert "Kepala Dinas." in capsys.readouterr().out
+    assert canting(*grant, "--capacity", "plt", "--position", "Kepala Dinas") == 1
+    assert "Isi tanggal berakhir" in capsys.readouterr().err
+    assert canting("mandate", "grant", "bukan@contoh.invalid", *grant[3:], "--capacity", "plt") == 1
+
+
 def test_enrolling_is_refused_without_account_or_role(
     canting: Canting, prepared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
