@@ -76,7 +76,13 @@ def paths(site: "Site") -> dict[str, list[str]]:
         ],
         "back_office": ["/officer/permits", f"/officer/cases/{ready}"],
         "department_head": ["/sign", f"/sign/{ready}", f"/permits/{permit}"],
-        "administrator": ["/admin/officers", "/admin/officers/new", f"/admin/officers/{site.city.head.id}"],
+        "administrator": [
+            "/admin/officers",
+            "/admin/officers/new",
+            f"/admin/officers/{site.city.head.id}",
+            "/admin/mandates",
+            "/admin/mandates/new",
+        ],
     }
 
 
