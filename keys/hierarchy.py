@@ -1,6 +1,8 @@
 """A city's own hierarchy in a software key store: root, issuing CA, TSA, seal, log key and officials."""
 
-from datetime import datetime
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -9,11 +11,15 @@ from keys import profiles, store
 from keys.authority import Addresses, Subject, create_root, issue_certificate
 from keys.errors import KeyAlreadyExists
 from keys.profiles import Profile
+from keys.revocation import Revocation, build_crl, read_revocations
 from keys.software import SoftwareKeyStore, load_certificates, new_passphrase
 from keys.store import OpenKey, generate_key, sign_with
 
 EXAMPLE_MARK = "(CONTOH)"
 """Ends the common names of our own hierarchy, which the national authority has not recognised."""
+
+ROOT_LIST_VALIDITY = timedelta(days=400)
+"""How long the root's revocation list speaks: its key is fetched from its safe once a year."""
 
 
 def init_hierarchy(
@@ -54,6 +60,7 @@ def init_hierarchy(
     seal = _certify(profiles.SEAL, subject("Segel Elektronik"), seal_key, issuing, now, issuing_addresses)
 
     keys.add_key(store.ROOT, root_key, [root.certificate], root_passphrase)
+    _write_root_list(keys, root, [], number=1, now=now)
     for opened, private_key in ((issuing, issuing_key), (tsa, tsa_key), (seal, seal_key)):
         chain = [opened.certificate, *opened.chain]
         keys.add_key(opened.name, private_key, chain, operations_passphrase)
@@ -78,12 +85,76 @@ def enrol_official(
     AlgorithmNotSupported.
     """
     new_passphrase(official_passphrase)
-    issuing = keys.open_key(store.ISSUING, operations_passphrase, now=now)
+    issuing = keys.open_key(latest(keys, store.ISSUING), operations_passphrase, now=now)
     private_key = generate_key(algorithm)
     official = _certify(profiles.OFFICIAL, subject, private_key, issuing, now, issuing_addresses)
     chain = [official.certificate, *official.chain]
     keys.add_key(f"{store.OFFICIAL_PREFIX}{slug}", private_key, chain, official_passphrase)
     return official.certificate
+
+
+def sign_root_list(
+    keys: SoftwareKeyStore, root_passphrase: str, *, now: datetime, revocation: Revocation | None = None
+) -> None:
+    """Sign the root's revocation list anew, with one more revoked authority if there is one.
+
+    Raises WrongPassphrase, KeyLocked, KeyNotFound or KeyFileDamaged.
+    """
+    root = keys.open_key(store.ROOT, root_passphrase, now=now)
+    number, revocations = read_revocations(keys.revocation_list(store.ROOT))
+    added = [revocation] if revocation else []
+    _write_root_list(keys, root, [*revocations, *added], number=number + 1, now=now)
+
+
+def _write_root_list(
+    keys: SoftwareKeyStore, root: OpenKey, revocations: list[Revocation], *, number: int, now: datetime
+) -> None:
+    crl = build_crl(root, revocations, number=number, this_update=now, next_update=now + ROOT_LIST_VALIDITY)
+    keys.add_revocation_list(store.ROOT, crl)
+
+
+def generations(names: Iterable[str], base: str) -> list[str]:
+    """Return the names of a key's generations, oldest first: `tsa`, `tsa-2`, `tsa-3`."""
+    found = (name for name in names if re.fullmatch(rf"{re.escape(base)}(-[0-9]+)?", name))
+    return sorted(found, key=lambda name: _generation(name, base))
+
+
+def _generation(name: str, base: str) -> int:
+    return int(name.removeprefix(base).lstrip("-") or "1")
+
+
+def latest(keys: SoftwareKeyStore, base: str) -> str:
+    """Return the name of a key's latest generation; `base` itself when there is none."""
+    return (generations(keys.names(), base) or [base])[-1]
+
+
+def renew_key(
+    keys: SoftwareKeyStore,
+    profile: Profile,
+    *,
+    operations_passphrase: str,
+    issuer_passphrase: str,
+    now: datetime,
+    algorithm: str = "p256",
+    addresses: Addresses = Addresses(),
+) -> x509.Certificate:
+    """Make the next generation of a service's key, with a certificate of the latest issuer.
+
+    A new issuing CA (`profiles.ISSUING_CA`) is certified by the root, everything else by the issuing CA;
+    `issuer_passphrase` opens that one. The subject stays. Older generations keep proving what they signed.
+    Raises WrongPassphrase, KeyLocked, KeyNotFound, KeyAlreadyExists, WeakPassphrase, ProfileViolation or
+    AlgorithmNotSupported.
+    """
+    new_passphrase(operations_passphrase)
+    old = latest(keys, profile.name)
+    issuer_name = store.ROOT if profile.is_authority else latest(keys, store.ISSUING)
+    subject = Subject.of(keys.certificates(old)[0])
+    issuer = keys.open_key(issuer_name, issuer_passphrase, now=now)
+    private_key = generate_key(algorithm)
+    renewed = _certify(profile, subject, private_key, issuer, now, addresses)
+    name = f"{profile.name}-{_generation(old, profile.name) + 1}"
+    keys.add_key(name, private_key, [renewed.certificate, *renewed.chain], operations_passphrase)
+    return renewed.certificate
 
 
 def load_trust_anchors(folder: Path) -> list[x509.Certificate]:

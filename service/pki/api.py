@@ -1,21 +1,30 @@
-"""The published PKI: certificates under `/pki/`, which anyone may fetch and nobody must trust blindly."""
+"""The published PKI under `/pki/`: certificates, revocation lists and time stamps.
 
+Anyone may fetch them, and nobody must trust the way they came: every answer is signed.
+"""
+
+import hashlib
 from typing import Annotated
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Header, Path
 from fastapi.responses import Response
 
 from keys.errors import KeyNotFound
 from keys.software import SoftwareKeyStore
 from service.accounts.access import PUBLIC, Actor, allow
+from service.database import SessionDep
 from service.errors import NotFound
+from service.pki.register import newest_list
 from service.web import SettingsDep
 
 router = APIRouter(prefix="/pki", tags=["pki"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
-PUBLISHED = r"^(root|issuing|tsa|seal)$"
+Certificate = Annotated[str, Path(pattern=r"^(root|issuing|tsa|seal)(-[0-9]{1,3})?$", examples=["root"])]
+Authority = Annotated[str, Path(pattern=r"^(root|issuing)(-[0-9]{1,3})?$", examples=["issuing"])]
 CACHE = {"cache-control": "public, max-age=3600"}
+BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
+"""A revocation must be seen within a minute."""
 
 
 @router.get(
@@ -24,10 +33,8 @@ CACHE = {"cache-control": "public, max-age=3600"}
     response_class=Response,
     responses={200: {"content": {"application/x-pem-file": {}}}},
 )
-def certificate_pem(
-    _actor: Anyone, settings: SettingsDep, name: Annotated[str, Path(pattern=PUBLISHED, examples=["root"])]
-) -> Response:
-    """Serve a certificate as PEM: `root`, `issuing`, `tsa` or `seal`."""
+def certificate_pem(_actor: Anyone, settings: SettingsDep, name: Certificate) -> Response:
+    """Serve a certificate as PEM: `root`, `issuing`, `tsa` or `seal`, or a later generation (`tsa-2`)."""
     pem = _certificate(settings, name, Encoding.PEM)
     return Response(pem, media_type="application/x-pem-file", headers=CACHE)
 
@@ -38,12 +45,33 @@ def certificate_pem(
     response_class=Response,
     responses={200: {"content": {"application/pkix-cert": {}}}},
 )
-def certificate_der(
-    _actor: Anyone, settings: SettingsDep, name: Annotated[str, Path(pattern=PUBLISHED, examples=["root"])]
-) -> Response:
+def certificate_der(_actor: Anyone, settings: SettingsDep, name: Certificate) -> Response:
     """Serve a certificate as DER, the form that AIA addresses name (RFC 5280 §4.2.2.1)."""
     der = _certificate(settings, name, Encoding.DER)
     return Response(der, media_type="application/pkix-cert", headers=CACHE)
+
+
+@router.get(
+    "/{name}.crl",
+    summary="Certificate revocation list",
+    response_class=Response,
+    responses={200: {"content": {"application/pkix-crl": {}}}, 304: {"description": "Not changed"}},
+)
+def revocation_list(
+    _actor: Anyone,
+    session: SessionDep,
+    name: Authority,
+    if_none_match: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    """Serve an authority's newest revocation list as DER (RFC 5280 §4.2.1.13, RFC 2585 §4.2)."""
+    newest = newest_list(session, name)
+    if newest is None:
+        raise NotFound
+    etag = f'"{hashlib.sha256(newest.der).hexdigest()}"'
+    headers = {**BRIEF_CACHE, "etag": etag}
+    if etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(newest.der, media_type="application/pkix-crl", headers=headers)
 
 
 def _certificate(settings: SettingsDep, name: str, encoding: Encoding) -> bytes:

@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 
 from keys import store
 from keys.authority import Addresses, Subject
-from keys.hierarchy import enrol_official, init_hierarchy
+from keys.hierarchy import enrol_official, init_hierarchy, latest
 from keys.software import STRONG, KdfCost, SoftwareKeyStore
 from service.accounts.access import SERVICE, SIGNING_ROLE
 from service.accounts.models import Kind, User
@@ -19,6 +19,7 @@ from service.accounts.officers import Officer, OfficerDetails, change_officer, f
 from service.accounts.person import clean_email
 from service.config import Settings
 from service.errors import Conflict, NotFound
+from service.pki.register import record_folder
 
 LONGEST_PART = 64
 """X.520 allows so many characters in each part of a name."""
@@ -84,8 +85,9 @@ def enrol_signer(
         official_passphrase=passphrase,
         operations_passphrase=settings.operations_passphrase.get_secret_value(),
         now=now,
-        issuing_addresses=addresses(settings, store.ISSUING),
+        issuing_addresses=addresses(settings, latest(keys, store.ISSUING)),
     )
+    record_folder(session, keys, now)
     key_name = f"{store.OFFICIAL_PREFIX}{slug}"
     change_officer(session, SERVICE, user.id, replace(_details(officer), key_name=key_name), now)
     return key_name
@@ -97,8 +99,9 @@ def organisation(settings: Settings) -> str:
 
 
 def addresses(settings: Settings, issuer: str) -> Addresses:
-    """Return where the certificates of an issuer say that its own certificate is published."""
-    return Addresses(ca_issuers=f"{settings.base_url}/pki/{issuer}.cer")
+    """Return where the certificates of an issuer say that its certificate and its list are published."""
+    published = f"{settings.base_url}/pki/{issuer}"
+    return Addresses(crl=f"{published}.crl", ca_issuers=f"{published}.cer")
 
 
 def _find_signer(session: Session, email: str) -> Officer:
