@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from keys.store import OpenKey, generate_key, sign_with
 
 EXAMPLE_MARK = "(CONTOH)"
 """Ends the common names of our own hierarchy, which the national authority has not recognised."""
+
+ROOT_FILES = "root*.pem"
+"""The trust anchors within a key store's folder."""
 
 ROOT_LIST_VALIDITY = timedelta(days=400)
 """How long the root's revocation list speaks: its key is fetched from its safe once a year."""
@@ -60,7 +64,7 @@ def init_hierarchy(
     seal = _certify(profiles.SEAL, subject("Segel Elektronik"), seal_key, issuing, now, issuing_addresses)
 
     keys.add_key(store.ROOT, root_key, [root.certificate], root_passphrase)
-    _write_root_list(keys, root, [], number=1, now=now)
+    _write_root_list(keys, store.ROOT, root, [], number=1, now=now)
     for opened, private_key in ((issuing, issuing_key), (tsa, tsa_key), (seal, seal_key)):
         chain = [opened.certificate, *opened.chain]
         keys.add_key(opened.name, private_key, chain, operations_passphrase)
@@ -94,23 +98,34 @@ def enrol_official(
 
 
 def sign_root_list(
-    keys: SoftwareKeyStore, root_passphrase: str, *, now: datetime, revocation: Revocation | None = None
+    keys: SoftwareKeyStore,
+    root_passphrase: str,
+    *,
+    now: datetime,
+    name: str = store.ROOT,
+    revocation: Revocation | None = None,
 ) -> None:
-    """Sign the root's revocation list anew, with one more revoked authority if there is one.
+    """Sign a root's revocation list anew, with one more revoked authority if there is one.
 
     Raises WrongPassphrase, KeyLocked, KeyNotFound or KeyFileDamaged.
     """
-    root = keys.open_key(store.ROOT, root_passphrase, now=now)
-    number, revocations = read_revocations(keys.revocation_list(store.ROOT))
+    root = keys.open_key(name, root_passphrase, now=now)
+    number, revocations = read_revocations(keys.revocation_list(name))
     added = [revocation] if revocation else []
-    _write_root_list(keys, root, [*revocations, *added], number=number + 1, now=now)
+    _write_root_list(keys, name, root, [*revocations, *added], number=number + 1, now=now)
 
 
 def _write_root_list(
-    keys: SoftwareKeyStore, root: OpenKey, revocations: list[Revocation], *, number: int, now: datetime
+    keys: SoftwareKeyStore,
+    name: str,
+    root: OpenKey,
+    revocations: list[Revocation],
+    *,
+    number: int,
+    now: datetime,
 ) -> None:
     crl = build_crl(root, revocations, number=number, this_update=now, next_update=now + ROOT_LIST_VALIDITY)
-    keys.add_revocation_list(store.ROOT, crl)
+    keys.add_revocation_list(name, crl)
 
 
 def generations(names: Iterable[str], base: str) -> list[str]:
@@ -132,34 +147,49 @@ def renew_key(
     keys: SoftwareKeyStore,
     profile: Profile,
     *,
-    operations_passphrase: str,
+    passphrase: str,
     issuer_passphrase: str,
     now: datetime,
     algorithm: str = "p256",
     addresses: Addresses = Addresses(),
 ) -> x509.Certificate:
-    """Make the next generation of a service's key, with a certificate of the latest issuer.
+    """Make the next generation of a key of the hierarchy under `passphrase`, and certify it.
 
-    A new issuing CA (`profiles.ISSUING_CA`) is certified by the root, everything else by the issuing CA;
-    `issuer_passphrase` opens that one. The subject stays. Older generations keep proving what they signed.
-    Raises WrongPassphrase, KeyLocked, KeyNotFound, KeyAlreadyExists, WeakPassphrase, ProfileViolation or
+    A root certifies itself, the latest root an issuing CA, the latest issuing CA everything else;
+    `issuer_passphrase` opens those two. Older generations keep proving what they signed. Raises
+    WrongPassphrase, KeyLocked, KeyNotFound, KeyAlreadyExists, WeakPassphrase, ProfileViolation or
     AlgorithmNotSupported.
     """
-    new_passphrase(operations_passphrase)
+    new_passphrase(passphrase)
     old = latest(keys, profile.name)
-    issuer_name = store.ROOT if profile.is_authority else latest(keys, store.ISSUING)
-    subject = Subject.of(keys.certificates(old)[0])
-    issuer = keys.open_key(issuer_name, issuer_passphrase, now=now)
+    generation = _generation(old, profile.name) + 1
+    subject = _successor(Subject.of(keys.certificates(old)[0]), profile, generation)
     private_key = generate_key(algorithm)
-    renewed = _certify(profile, subject, private_key, issuer, now, addresses)
-    name = f"{profile.name}-{_generation(old, profile.name) + 1}"
-    keys.add_key(name, private_key, [renewed.certificate, *renewed.chain], operations_passphrase)
+    if profile is profiles.ROOT:
+        renewed = create_root(subject, private_key, now=now)
+    else:
+        issuer = keys.open_key(
+            latest(keys, store.ROOT if profile.is_authority else store.ISSUING), issuer_passphrase, now=now
+        )
+        renewed = _certify(profile, subject, private_key, issuer, now, addresses)
+    name = f"{profile.name}-{generation}"
+    keys.add_key(name, private_key, [renewed.certificate, *renewed.chain], passphrase)
+    if profile is profiles.ROOT:
+        _write_root_list(keys, name, renewed, [], number=1, now=now)
     return renewed.certificate
 
 
+def _successor(subject: Subject, profile: Profile, generation: int) -> Subject:
+    """Name an authority's next generation: two authorities of one name would share their lists' name."""
+    if not profile.is_authority:
+        return subject
+    plain = re.sub(r"( G[0-9]+)? \(CONTOH\)$", "", subject.common_name)
+    return replace(subject, common_name=f"{plain} G{generation} {EXAMPLE_MARK}")
+
+
 def load_trust_anchors(folder: Path) -> list[x509.Certificate]:
-    """Read the roots of a software key store's folder, without any passphrase. Raises KeyFileDamaged."""
-    return list(load_certificates(folder / f"{store.ROOT}.pem"))
+    """Read all roots, past ones too, of a software key store's folder. Raises KeyFileDamaged."""
+    return [each for path in sorted(folder.glob(ROOT_FILES)) for each in load_certificates(path)]
 
 
 def _certify(

@@ -111,7 +111,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.engine = engine or open_engine(settings.effective_database_url)
     app.state.storage = operations.open_settings_storage(settings)
-    app.state.sandbox = Sandbox(settings.effective_keys_folder / "root.pem")
+    app.state.sandbox = Sandbox(settings.effective_keys_folder)
     app.state.operations_keys = None
     for router in ROUTERS:
         app.include_router(router)

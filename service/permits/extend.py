@@ -18,7 +18,7 @@ from service.permits.issue import EXTEND_JOB, Workshop, log_status
 from service.permits.models import DocumentVersion, Permit
 from service.permits.register import current_version
 from service.permits.signer import OpenKey
-from service.pki.register import complete_chains, current_lists
+from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document
 from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates
 from signing.validate import Indication, validate_document
@@ -37,10 +37,11 @@ class NotExtended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ValidationData:
-    """What is known of revocation now: certificates below the trust anchors, and the newest lists."""
+    """What is known now: certificates below the trust anchors, the newest revocation lists, the anchors."""
 
     certificates: list[x509.Certificate]
     crls: list[bytes]
+    trust_anchors: list[x509.Certificate]
 
 
 def extend_document(workshop: Workshop, permit_id: uuid.UUID, *, tsa: OpenKey) -> DocumentVersion | None:
@@ -56,11 +57,13 @@ def extend_document(workshop: Workshop, permit_id: uuid.UUID, *, tsa: OpenKey) -
         if version.level == "B-LTA" and until <= version.verifiable_until:
             return None
         pdf = get_document(workshop.storage, version.sha256)
-        known = ValidationData(complete_chains(session, newest_certificates(pdf)), current_lists(session))
+        # The time stamp to come brings its own certificate alone: its issuers must be there already.
+        certificates = complete_chains(session, [*newest_certificates(pdf), tsa.certificate])
+        known = ValidationData(certificates, current_lists(session), trust_anchors(session))
     if not known.crls:
         raise NotExtended("No revocation list has been published yet.")
     extended = _extend(pdf, version.level, known, workshop)
-    report = validate_document(extended, tsa.chain[-1:], at=workshop.clock(), crls=known.crls)
+    report = validate_document(extended, known.trust_anchors, at=workshop.clock(), crls=known.crls)
     if report.indication is not Indication.TOTAL_PASSED or report.signatures[0].level != "B-LTA":
         raise NotExtended(f"The extended document would not pass: {', '.join(report.reasons)}.")
     sha256 = put_document(workshop.storage, extended)

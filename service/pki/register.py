@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from sqlmodel import Session, col, select
 
-from keys import store
+from keys.hierarchy import ROOT_FILES
 from keys.revocation import Revocation
 from keys.software import SoftwareKeyStore
 from service import jobs
@@ -73,7 +73,8 @@ def serial_of(certificate: x509.Certificate) -> str:
 
 def record_folder(session: Session, keys: SoftwareKeyStore, now: datetime) -> None:
     """Record the certificates and the root's revocation list that lie in the keys' folder and are new."""
-    chains = {name: keys.certificates(name) for name in (*keys.names(), store.ROOT)}
+    roots = [path.stem for path in keys.folder.glob(ROOT_FILES)]
+    chains = {name: keys.certificates(name) for name in {*keys.names(), *roots}}
     names = {chain[0]: name for name, chain in chains.items() if chain}
     known = set(session.exec(select(IssuedCertificate.serial)))
     for certificate, name in names.items():
@@ -82,9 +83,10 @@ def record_folder(session: Session, keys: SoftwareKeyStore, now: datetime) -> No
             issuer = names[chain[1]] if len(chain) > 1 else name
             session.add(_as_row(certificate, name, issuer, now))
     session.flush()
-    der = keys.revocation_list(store.ROOT)
-    if der is not None:
-        record_list(session, store.ROOT, der)
+    for name in roots:
+        der = keys.revocation_list(name)
+        if der is not None:
+            record_list(session, name, der)
 
 
 def _as_row(certificate: x509.Certificate, name: str, issuer: str, now: datetime) -> IssuedCertificate:
@@ -162,6 +164,12 @@ def complete_chains(session: Session, certificates: Iterable[x509.Certificate]) 
             row = by_key_name[issuers[serial]]
             certificate, serial = x509.load_der_x509_certificate(row.der), row.serial
     return list(found.values())
+
+
+def trust_anchors(session: Session) -> list[x509.Certificate]:
+    """Return every root, past ones too: older documents rest on them."""
+    statement = select(IssuedCertificate).where(IssuedCertificate.issuer == IssuedCertificate.key_name)
+    return [x509.load_der_x509_certificate(row.der) for row in session.exec(statement)]
 
 
 def require_in_force(session: Session, certificate: x509.Certificate) -> None:

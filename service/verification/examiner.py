@@ -57,7 +57,8 @@ def examine_connection(connection: socket.socket) -> None:
         request = json.loads(stream.readline(65536))
         limit(seconds=request["seconds"], memory=request["memory"])
         *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
-        anchors = Path(request["anchors"]).read_bytes()
+        roots = sorted(Path(request["anchors"]).glob("root*.pem"))
+        anchors = b"".join(path.read_bytes() for path in roots)
         answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls)
         stream.write(json.dumps(answer).encode())
 

@@ -39,7 +39,10 @@ class Examination:
 
 
 class Sandbox:
-    """The warm examiner and the door to it. Safe to use from many threads."""
+    """The warm examiner and the door to it. Safe to use from many threads.
+
+    `anchors` is the folder of the trust anchors, `root*.pem`.
+    """
 
     def __init__(self, anchors: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> None:
         self.anchors = anchors
