@@ -7,14 +7,19 @@ import hashlib
 from typing import Annotated
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Depends, Header, Path, Request
 from fastapi.responses import Response
+from limits import RateLimitItemPerMinute
 
 from keys.errors import KeyNotFound
 from keys.software import SoftwareKeyStore
+from keys.store import OpenKey
+from keys.timestamp import respond
 from service.accounts.access import PUBLIC, Actor, allow
+from service.accounts.limits import LimiterDep, client_address
+from service.clock import now
 from service.database import SessionDep
-from service.errors import NotFound
+from service.errors import NotFound, TooLarge, Unavailable, UnsupportedFile, refusals
 from service.pki.register import newest_list
 from service.web import SettingsDep
 
@@ -25,6 +30,39 @@ Authority = Annotated[str, Path(pattern=r"^(root|issuing)(-[0-9]{1,3})?$", examp
 CACHE = {"cache-control": "public, max-age=3600"}
 BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
 """A revocation must be seen within a minute."""
+QUERIES = RateLimitItemPerMinute(120, namespace="pki-query")
+LARGEST_QUERY = 16 * 1024
+"""Bytes of a time-stamp query; a usual one has a hundred."""
+
+
+class QueryTooLarge(TooLarge):
+    code = "query_too_large"
+    message_id = "Permintaan lebih besar dari 16 KiB. Kirim sidik (hash) dokumen, bukan dokumennya."
+    message_en = "The query is larger than 16 KiB. Send the document's hash, not the document."
+
+
+class NotAQuery(UnsupportedFile):
+    code = "not_a_query"
+    message_id = "Kirim permintaan RFC 3161 dengan Content-Type application/timestamp-query."
+    message_en = "Send an RFC 3161 request with the Content-Type application/timestamp-query."
+
+
+async def read_query(request: Request) -> bytes:
+    """Read a small binary body. Raises QueryTooLarge."""
+    query = b""
+    async for part in request.stream():
+        query += part
+        if len(query) > LARGEST_QUERY:
+            raise QueryTooLarge
+    return query
+
+
+def limit_queries(request: Request, limiter: LimiterDep) -> None:
+    """Refuse a flood of queries, each of which costs a signature. Raises TooManyRequests."""
+    limiter.count(QUERIES, client_address(request))
+
+
+Query = Annotated[bytes, Depends(read_query)]
 
 
 @router.get(
@@ -72,6 +110,32 @@ def revocation_list(
     if etag in if_none_match:
         return Response(status_code=304, headers=headers)
     return Response(newest.der, media_type="application/pkix-crl", headers=headers)
+
+
+@router.post(
+    "/tsa",
+    dependencies=[Depends(limit_queries)],
+    summary="Time stamp",
+    response_class=Response,
+    responses={200: {"content": {"application/timestamp-reply": {}}}, **refusals(413, 415, 429, 503)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/timestamp-query": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def time_stamp(
+    request: Request, _actor: Anyone, query: Query, content_type: Annotated[str, Header(max_length=200)] = ""
+) -> Response:
+    """Stamp a digest with the present time (RFC 3161 §3.4); the reply says what is wrong with a query."""
+    if content_type.partition(";")[0].strip().lower() != "application/timestamp-query":
+        raise NotAQuery
+    keys = request.app.state.operations_keys
+    if keys is None:
+        raise Unavailable
+    tsa: OpenKey = keys.tsa
+    return Response(respond(query, tsa, now=now()), media_type="application/timestamp-reply")
 
 
 def _certificate(settings: SettingsDep, name: str, encoding: Encoding) -> bytes:

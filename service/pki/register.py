@@ -5,6 +5,7 @@ another machine (a root, an authority certified in a ceremony) is known here as 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -15,6 +16,7 @@ from sqlmodel import Session, col, select
 from keys.hierarchy import ROOT_FILES
 from keys.revocation import Revocation
 from keys.software import SoftwareKeyStore
+from keys.store import ROOT
 from service import jobs
 from service.accounts.access import Actor
 from service.audit import record_event
@@ -49,6 +51,12 @@ class NotSuspended(Conflict):
     code = "certificate_not_suspended"
     message_id = "Sertifikat ini tidak sedang ditangguhkan."
     message_en = "This certificate is not suspended."
+
+
+class RevokedByRoot(Conflict):
+    code = "revoked_by_root"
+    message_id = "Sertifikat CA dicabut dengan kunci akar: `canting keys root-list --revoke NAMA`."
+    message_en = "An authority is revoked by the root's key: `canting keys root-list --revoke NAME`."
 
 
 class CertificateRevoked(ServiceError):
@@ -179,6 +187,31 @@ def require_in_force(session: Session, certificate: x509.Certificate) -> None:
         raise CertificateRevoked
 
 
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """A certificate of the register and its state in one word."""
+
+    row: IssuedCertificate
+    state: str
+    """`in_force`, `ends_soon`, `expired`, `suspended` or `revoked`."""
+
+
+def key_states(session: Session, now: datetime) -> list[KeyState]:
+    """Tell the state of every certificate, by key; those of one key newest first."""
+    order = (col(IssuedCertificate.key_name), col(IssuedCertificate.not_before).desc())
+    rows = session.exec(select(IssuedCertificate).order_by(*order)).all()
+    return [KeyState(row, _state(row, now)) for row in rows]
+
+
+def _state(row: IssuedCertificate, now: datetime) -> str:
+    if row.revoked_at is not None:
+        return "suspended" if row.revocation_reason == HOLD.value else "revoked"
+    if row.not_after < now:
+        return "expired"
+    # A tenth of its life before the end there is time to renew without haste.
+    return "ends_soon" if row.not_after - now < (row.not_after - row.not_before) / 10 else "in_force"
+
+
 # Revoking -----------------------------------------------------------------------------------------
 
 
@@ -194,7 +227,7 @@ def revoke_certificate(
     """Revoke (or, with `certificateHold`, suspend) a key's certificate and have its list published at once.
 
     `compromised_at` says since when the key may have been in other hands: signatures from then on fall.
-    Raises CertificateUnknown or AlreadyRevoked.
+    Raises CertificateUnknown, RevokedByRoot or AlreadyRevoked.
     """
     row = _find(session, key_name)
     if row.revoked_at is not None and row.revocation_reason != HOLD.value:
@@ -216,13 +249,13 @@ def reinstate_certificate(
 
 
 def _find(session: Session, key_name: str) -> IssuedCertificate:
-    statement = select(IssuedCertificate).where(
-        IssuedCertificate.key_name == key_name, IssuedCertificate.issuer != key_name
-    )
+    statement = select(IssuedCertificate).where(IssuedCertificate.key_name == key_name)
     newest = statement.order_by(col(IssuedCertificate.not_before).desc()).limit(1)
     row = session.exec(newest.with_for_update()).first()
     if row is None:
         raise CertificateUnknown
+    if row.issuer.partition("-")[0] == ROOT:
+        raise RevokedByRoot
     return row
 
 
