@@ -187,6 +187,26 @@ def _successor(subject: Subject, profile: Profile, generation: int) -> Subject:
     return replace(subject, common_name=f"{plain} G{generation} {EXAMPLE_MARK}")
 
 
+def certify_responder(
+    keys: SoftwareKeyStore, name: str, authority: OpenKey, passphrase: str, *, now: datetime
+) -> None:
+    """Certify the OCSP responder `name` of an issuing CA anew; make its key first if it is not there.
+
+    The responder names no address and no policy: nobody asks about its own revocation. Raises
+    WrongPassphrase, KeyLocked, WeakPassphrase, KeyFileDamaged or ProfileViolation.
+    """
+    if name not in keys.names():
+        keys.generate_key(name, "p256", passphrase, now=now)
+    public_key = keys.open_bare_key(name, passphrase, now=now).public_key
+    issuer = Subject.of(authority.certificate)
+    subject = replace(issuer, common_name=f"Canting OCSP {EXAMPLE_MARK}", title=None)
+    certificate = issue_certificate(
+        profiles.OCSP_RESPONDER, subject, public_key, authority, now=now, policies=()
+    )
+    chain = [certificate, authority.certificate, *authority.chain]
+    keys.add_certificates(name, chain, passphrase, now=now)
+
+
 def load_trust_anchors(folder: Path) -> list[x509.Certificate]:
     """Read all roots, past ones too, of a software key store's folder. Raises KeyFileDamaged."""
     return [each for path in sorted(folder.glob(ROOT_FILES)) for each in load_certificates(path)]

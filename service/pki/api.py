@@ -1,10 +1,12 @@
-"""The published PKI under `/pki/`: certificates, revocation lists and time stamps.
+"""The published PKI under `/pki/`: certificates, revocation lists, OCSP answers and time stamps.
 
 Anyone may fetch them, and nobody must trust the way they came: every answer is signed.
 """
 
+import base64
 import hashlib
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import APIRouter, Depends, Header, Path, Request
@@ -20,6 +22,7 @@ from service.accounts.limits import LimiterDep, client_address
 from service.clock import now
 from service.database import SessionDep
 from service.errors import NotFound, TooLarge, Unavailable, UnsupportedFile, refusals
+from service.pki.publish import Responders, answer_ocsp
 from service.pki.register import newest_list
 from service.web import SettingsDep
 
@@ -30,9 +33,11 @@ Authority = Annotated[str, Path(pattern=r"^(root|issuing)(-[0-9]{1,3})?$", examp
 CACHE = {"cache-control": "public, max-age=3600"}
 BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
 """A revocation must be seen within a minute."""
+TIME_STAMP_QUERY = "application/timestamp-query"
+OCSP_REQUEST, OCSP_RESPONSE = "application/ocsp-request", "application/ocsp-response"
 QUERIES = RateLimitItemPerMinute(120, namespace="pki-query")
 LARGEST_QUERY = 16 * 1024
-"""Bytes of a time-stamp query; a usual one has a hundred."""
+"""Bytes of a query; a usual one has a hundred."""
 
 
 class QueryTooLarge(TooLarge):
@@ -43,8 +48,8 @@ class QueryTooLarge(TooLarge):
 
 class NotAQuery(UnsupportedFile):
     code = "not_a_query"
-    message_id = "Kirim permintaan RFC 3161 dengan Content-Type application/timestamp-query."
-    message_en = "Send an RFC 3161 request with the Content-Type application/timestamp-query."
+    message_id = "Jenis isi harus application/timestamp-query (/pki/tsa) atau application/ocsp-request."
+    message_en = "The media type must be application/timestamp-query (/pki/tsa) or application/ocsp-request."
 
 
 async def read_query(request: Request) -> bytes:
@@ -60,6 +65,18 @@ async def read_query(request: Request) -> bytes:
 def limit_queries(request: Request, limiter: LimiterDep) -> None:
     """Refuse a flood of queries, each of which costs a signature. Raises TooManyRequests."""
     limiter.count(QUERIES, client_address(request))
+
+
+def require_type(content_type: str, wanted: str) -> None:
+    """Refuse a body of another media type. Raises NotAQuery."""
+    if content_type.partition(";")[0].strip().lower() != wanted:
+        raise NotAQuery
+
+
+def binary_body(media_type: str) -> dict[str, Any]:
+    """Describe a body of plain bytes to OpenAPI."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 Query = Annotated[bytes, Depends(read_query)]
@@ -118,24 +135,66 @@ def revocation_list(
     summary="Time stamp",
     response_class=Response,
     responses={200: {"content": {"application/timestamp-reply": {}}}, **refusals(413, 415, 429, 503)},
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/timestamp-query": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    openapi_extra=binary_body(TIME_STAMP_QUERY),
 )
 def time_stamp(
     request: Request, _actor: Anyone, query: Query, content_type: Annotated[str, Header(max_length=200)] = ""
 ) -> Response:
     """Stamp a digest with the present time (RFC 3161 §3.4); the reply says what is wrong with a query."""
-    if content_type.partition(";")[0].strip().lower() != "application/timestamp-query":
-        raise NotAQuery
+    require_type(content_type, TIME_STAMP_QUERY)
     keys = request.app.state.operations_keys
     if keys is None:
         raise Unavailable
     tsa: OpenKey = keys.tsa
     return Response(respond(query, tsa, now=now()), media_type="application/timestamp-reply")
+
+
+@router.post(
+    "/ocsp",
+    dependencies=[Depends(limit_queries)],
+    summary="Status of certificates",
+    response_class=Response,
+    responses={200: {"content": {OCSP_RESPONSE: {}}}, **refusals(413, 415, 429, 503)},
+    openapi_extra=binary_body(OCSP_REQUEST),
+)
+def ocsp_post(
+    request: Request,
+    _actor: Anyone,
+    session: SessionDep,
+    query: Query,
+    content_type: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    """Tell whether certificates of ours are revoked (RFC 6960 appendix A.1), at this moment."""
+    require_type(content_type, OCSP_REQUEST)
+    return _ocsp(request, session, query)
+
+
+@router.get(
+    "/ocsp/{query:path}",
+    dependencies=[Depends(limit_queries)],
+    summary="Status of certificates, by an address",
+    response_class=Response,
+    responses={200: {"content": {OCSP_RESPONSE: {}}}, **refusals(429, 503)},
+)
+def ocsp_get(
+    request: Request,
+    _actor: Anyone,
+    session: SessionDep,
+    query: Annotated[str, Path(max_length=4096, examples=["MAA="])],
+) -> Response:
+    """The same with the query in base 64 at the address's end, which caches may keep for a moment."""
+    try:
+        der = base64.b64decode(unquote(query), validate=True)
+    except ValueError:
+        der = b""
+    answer = _ocsp(request, session, der)
+    answer.headers.update(BRIEF_CACHE)
+    return answer
+
+
+def _ocsp(request: Request, session: SessionDep, query: bytes) -> Response:
+    responders: Responders = request.app.state.responders
+    return Response(answer_ocsp(session, query, responders, now()), media_type=OCSP_RESPONSE)
 
 
 def _certificate(settings: SettingsDep, name: str, encoding: Encoding) -> bytes:

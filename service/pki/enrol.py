@@ -123,9 +123,11 @@ def organisation(settings: Settings) -> str:
 
 
 def addresses(settings: Settings, issuer: str) -> Addresses:
-    """Return where the certificates of an issuer say that its certificate and its list are published."""
+    """Return where the certificates of an issuer say that its own services are published."""
     published = f"{settings.base_url}/pki/{issuer}"
-    return Addresses(crl=f"{published}.crl", ca_issuers=f"{published}.cer")
+    # The roots' keys lie offline, so nobody answers for them live.
+    ocsp = None if issuer.startswith(store.ROOT) else f"{settings.base_url}/pki/ocsp"
+    return Addresses(crl=f"{published}.crl", ca_issuers=f"{published}.cer", ocsp=ocsp)
 
 
 def _find_signer(session: Session, email: str) -> Officer:

@@ -1,11 +1,16 @@
 """The published PKI, also when the root's private key lies elsewhere."""
 
 import subprocess
-from datetime import datetime
+from base64 import b64encode
+from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
@@ -14,9 +19,12 @@ from sqlalchemy import Engine
 
 from keys.hierarchy import load_trust_anchors
 from keys.software import SoftwareKeyStore
+from service.accounts.access import SERVICE
 from service.config import Settings
+from service.database import transaction
 from service.pki.enrol import make_hierarchy
 from service.pki.publish import publish_revocation_lists
+from service.pki.register import revoke_certificate
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +102,51 @@ def test_without_keys_there_is_no_time_stamp(client: TestClient, app: FastAPI) -
     app.state.operations_keys = None
     answer = client.post("/pki/tsa", content=b"x", headers={"content-type": "application/timestamp-query"})
     assert answer.status_code == 503
+
+
+def test_a_revocation_is_told_by_ocsp_at_once(
+    client: TestClient, settings: Settings, engine: Engine, now: datetime, tmp_path: Path
+) -> None:
+    keys = SoftwareKeyStore(settings.effective_keys_folder)
+    passphrase = settings.operations_passphrase.get_secret_value()
+    seal, issuing, _ = keys.certificates("seal")
+    request = ocsp.OCSPRequestBuilder().add_certificate(seal, issuing, SHA1()).build()
+    query = request.public_bytes(Encoding.DER)
+
+    def ask() -> ocsp.OCSPResponse:
+        answer = client.post("/pki/ocsp", content=query, headers={"content-type": "application/ocsp-request"})
+        assert answer.headers["content-type"] == "application/ocsp-response"
+        by_address = client.get(f"/pki/ocsp/{quote(b64encode(query).decode(), safe='')}")
+        told = ocsp.load_der_ocsp_response(by_address.content)
+        assert told.response_status is ocsp.load_der_ocsp_response(answer.content).response_status
+        (tmp_path / "answer.der").write_bytes(answer.content)
+        return told
+
+    assert ask().response_status is ocsp.OCSPResponseStatus.UNAUTHORIZED, "no responder is certified yet"
+    publish_revocation_lists(engine, keys, passphrase, now)
+    assert ask().certificate_status is ocsp.OCSPCertStatus.GOOD
+    with transaction(engine) as session:
+        revoke_certificate(session, "seal", reason=x509.ReasonFlags.key_compromise, actor=SERVICE, now=now)
+    assert ask().certificate_status is ocsp.OCSPCertStatus.REVOKED
+    folder = keys.folder
+    files = ["-issuer", folder / "issuing.pem", "-cert", folder / "seal.pem", "-CAfile", folder / "root.pem"]
+    verify = ["openssl", "ocsp", "-respin", tmp_path / "answer.der", *files, "-no_nonce"]
+    verify += ["-verify_other", folder / "issuing.pem", "-validity_period", "999999999"]
+    told = subprocess.run(verify, capture_output=True, text=True)
+    assert "Response verify OK" in told.stderr
+    assert "seal.pem: revoked" in told.stdout
+
+
+def test_a_responder_is_certified_anew_before_its_end(
+    client: TestClient, settings: Settings, engine: Engine, now: datetime
+) -> None:
+    keys = SoftwareKeyStore(settings.effective_keys_folder)
+    passphrase = settings.operations_passphrase.get_secret_value()
+
+    def end_after(days: int) -> datetime:
+        publish_revocation_lists(engine, keys, passphrase, now + timedelta(days=days))
+        return keys.certificates("ocsp")[0].not_valid_after_utc
+
+    first = end_after(0)
+    assert end_after(20) == first
+    assert end_after(31) > first
