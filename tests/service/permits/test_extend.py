@@ -20,6 +20,7 @@ from service.permits.compose import Printing
 from service.permits.extend import NotExtended, enqueue_extensions, extend_document
 from service.permits.issue import Workshop
 from service.permits.models import DocumentVersion
+from service.permits.register import document_health
 from service.permits.signer import open_operations_keys
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import CertificateRevoked, current_lists, revoke_certificate
@@ -97,6 +98,9 @@ def test_an_issued_document_becomes_b_lta_and_both_versions_pass(house: House) -
     for version in (first, second):
         assert house.judge(version).reasons == ()
     assert house.extend() is None
+    with reading(house.workshop.engine) as session:
+        health = document_health(session)
+    assert (health.by_level, health.by_year) == ({"B-LTA": 1}, {second.verifiable_until.year: 1})
 
 
 def test_the_examiner_judges_by_the_lists(house: House) -> None:
