@@ -92,8 +92,9 @@ reformat: setup-test ## Put the style right
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-# What knows no database, and the journeys on their own SQLite, run once.
-NO_DATABASE := --ignore=tests/service/verification/test_sandbox.py
+# What knows no database, or is about a folder with its own SQLite, and the journeys run once.
+NO_DATABASE := $(addprefix --ignore=tests/service/,verification/test_sandbox.py test_cli.py demo) \
+	--deselect tests/service/permits/test_extend.py::test_a_permit_is_proven_over_thirty_years
 test: lint ## Check everything, on SQLite and on PostgreSQL, quickest first
 	$(PYTEST) -n 2 -m "not slow and not browser" --database=sqlite
 	$(PYTEST) -n 2 -m "not slow and not browser" --database=postgresql tests/service $(NO_DATABASE)

@@ -40,6 +40,23 @@ class Subject:
     locality: str | None = None
     title: str | None = None
 
+    @classmethod
+    def of(cls, certificate: x509.Certificate) -> "Subject":
+        """Return whom a certificate names, to name them again in its successor."""
+
+        def part(oid: x509.ObjectIdentifier) -> str | None:
+            found = certificate.subject.get_attributes_for_oid(oid)
+            return str(found[0].value) if found else None
+
+        return cls(
+            part(NameOID.COMMON_NAME) or "",
+            organisation=part(NameOID.ORGANIZATION_NAME),
+            organisational_unit=part(NameOID.ORGANIZATIONAL_UNIT_NAME),
+            country=part(NameOID.COUNTRY_NAME) or "ID",
+            locality=part(NameOID.LOCALITY_NAME),
+            title=part(NameOID.TITLE),
+        )
+
     def as_name(self) -> x509.Name:
         """Return the distinguished name. Raises ProfileViolation for a part that X.520 does not allow."""
         parts = (

@@ -50,7 +50,7 @@ def sign_content(
     `content` is left out of a detached signature. `unsigned_attributes` is called with the signature's
     value and returns encoded attributes. Raises AlgorithmNotSupported.
     """
-    algorithm = _SIGNATURE_ALGORITHMS[signature_algorithm(key.certificate.public_key())]
+    algorithm = signature_identifier(key)
     signer = key.certificate.public_bytes(Encoding.DER)
     # SHA-256 is the default hash of ESSCertIDv2, and DER leaves defaults out.
     certificate_id = sequence(octet_string(hashlib.sha256(signer).digest()))
@@ -86,6 +86,11 @@ def sign_content(
         set_of(signer_info),
     )
     return sequence(object_identifier(_SIGNED_DATA), explicit(0, signed_data))
+
+
+def signature_identifier(key: OpenKey) -> bytes:
+    """Encode the AlgorithmIdentifier of what a key's `sign` makes. Raises AlgorithmNotSupported."""
+    return _SIGNATURE_ALGORITHMS[signature_algorithm(key.certificate.public_key())]
 
 
 def sign_content_size(key: OpenKey, certificates: Sequence[x509.Certificate] = ()) -> int:

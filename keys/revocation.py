@@ -72,3 +72,24 @@ def _entry(revocation: Revocation) -> dict[str, object]:
     if revocation.reason is not x509.ReasonFlags.unspecified:
         entry["crl_entry_extensions"] = encode_extensions([(x509.CRLReason(revocation.reason), False)])
     return entry
+
+
+def read_revocations(der: bytes | None) -> tuple[int, list[Revocation]]:
+    """Return the number and the entries of a revocation list; 0 and none when there is no list yet.
+
+    Raises ValueError for what is not a CRL with a number.
+    """
+    if der is None:
+        return 0, []
+    crl = x509.load_der_x509_crl(der)
+    number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    return number, [
+        Revocation(entry.serial_number, entry.revocation_date_utc, _reason_of(entry)) for entry in crl
+    ]
+
+
+def _reason_of(entry: x509.RevokedCertificate) -> x509.ReasonFlags:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return x509.ReasonFlags.unspecified

@@ -157,6 +157,17 @@ class SoftwareKeyStore:
             der = _decrypt(name, path.read_bytes(), old)
             _write(path, _encrypt(name, der, new, self.cost), mode=0o600)
 
+    def add_revocation_list(self, name: str, der: bytes) -> None:
+        """Keep the revocation list that the authority `name` signed beside its certificate."""
+        require_key_name(name)
+        _write(self.folder / f"{name}.crl", der, mode=0o644)
+
+    def revocation_list(self, name: str) -> bytes | None:
+        """Return the revocation list kept beside an authority's certificate, DER, if there is one."""
+        require_key_name(name)
+        path = self.folder / f"{name}.crl"
+        return path.read_bytes() if path.exists() else None
+
     def _open(self, name: str, passphrase: str, now: datetime) -> PrivateKey:
         path = self._existing(name)
         with self._counting(name, now):

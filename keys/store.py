@@ -17,6 +17,7 @@ ISSUING = "issuing"
 TSA = "tsa"
 SEAL = "seal"
 LOG = "log"
+OCSP = "ocsp"
 OFFICIAL_PREFIX = "official-"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keys.errors import KeysError
+from keys.software import SoftwareKeyStore
 from service import operations, site
 from service.accounts import account_pages, officer_pages
 from service.accounts import api as accounts_api
@@ -52,6 +53,7 @@ from service.permits import api as permits_api
 from service.permits import mandate_pages
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
+from service.pki.publish import Responders
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
 from service.verification import pages as verification_pages
@@ -113,8 +115,11 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.engine = engine or open_engine(settings.effective_database_url)
     app.state.storage = operations.open_settings_storage(settings)
-    app.state.sandbox = Sandbox(settings.effective_keys_folder / "root.pem")
+    app.state.sandbox = Sandbox(settings.effective_keys_folder)
     app.state.operations_keys = None
+    app.state.responders = Responders(
+        SoftwareKeyStore(settings.effective_keys_folder), settings.operations_passphrase
+    )
     for router in ROUTERS:
         app.include_router(router)
     if settings.environment == "demo":

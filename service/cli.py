@@ -21,14 +21,12 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
-from keys.errors import KeysError, WrongPassphrase
-from keys.software import SoftwareKeyStore
+from keys.errors import KeysError
 from service import clock, jobs
 from service.accounts.access import SERVICE
 from service.accounts.officers import create_administrator
 from service.audit import AuditChainBroken, verify_chain
 from service.catalogue.load import DATA_FOLDER, check_command, load_command
-from service.config import parse_wrapping_keys
 from service.console import (
     Refused,
     opened,
@@ -42,10 +40,10 @@ from service.console import (
 )
 from service.database import reading, transaction, upgrade_database
 from service.errors import ServiceError
+from service.key_commands import Email, SecretFd, keys_app
 from service.permits.mandates import MandateDetails, grant_mandate, printed_capacity
 from service.permits.models import Capacity
-from service.pki.enrol import enrol_signer, find_signer, make_hierarchy
-from service.rewrap import rewrap_secrets
+from service.pki.enrol import find_signer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +53,6 @@ app = typer.Typer(
 )
 database_app = typer.Typer(no_args_is_help=True, help="The database's schema.")
 catalogue_app = typer.Typer(no_args_is_help=True, help="The permit types.")
-keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign, and those that encrypt.")
 admin_app = typer.Typer(no_args_is_help=True, help="Administrators' accounts.")
 audit_app = typer.Typer(no_args_is_help=True, help="The audit trail.")
 mandate_app = typer.Typer(no_args_is_help=True, help="Who may sign, and in what capacity.")
@@ -75,11 +72,6 @@ DAY = ["%Y-%m-%d"]
 Host = Annotated[str, typer.Option(help="The address to listen on; loopback unless told.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, envvar="PORT", help="The port to listen on.")]
 Folder = Annotated[Path, typer.Argument(help="A catalogue's folder; the built-in one unless told.")]
-Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
-SecretFd = Annotated[
-    int | None,
-    typer.Option(min=0, help="Read the passphrase's line from this file descriptor instead of asking."),
-]
 
 
 # Serving ----------------------------------------------------------------------------------------
@@ -205,68 +197,7 @@ def _finish(outcome: tuple[int, list[str]]) -> None:
         raise typer.Exit(status)
 
 
-# Keys and accounts --------------------------------------------------------------------------------
-
-
-@keys_app.command("init")
-def keys_init(secret_fd: SecretFd = None) -> None:
-    """Make the hierarchy: root, issuing CA, TSA, seal and log key. Asks for the root's passphrase."""
-    settings = read_settings()
-    passphrase = read_secret("Frasa sandi kunci akar / Root key's passphrase", secret_fd)
-    keys = make_hierarchy(settings, root_passphrase=passphrase, now=clock.now())
-    say(f"Kunci dibuat di {keys.folder}.", f"The keys were made in {keys.folder}.")
-
-
-@keys_app.command("enrol")
-def keys_enrol(email: Email, secret_fd: SecretFd = None) -> None:
-    """Make a signing official's key and certificate. The official types the passphrase."""
-    settings = read_settings()
-    passphrase = read_secret("Frasa sandi penanda tangan / Signer's passphrase", secret_fd)
-    with opened(settings) as engine, transaction(engine) as session:
-        key_name = enrol_signer(session, settings, email, passphrase=passphrase, now=clock.now())
-    say(f"Kunci {key_name} terdaftar.", f"The key {key_name} is enrolled.")
-
-
-@keys_app.command("passphrase")
-def keys_passphrase(
-    name: Annotated[str, typer.Argument(help="The key's name, such as official-kadis.")],
-    secret_fd: SecretFd = None,
-) -> None:
-    """Change a key's passphrase. Asks for the old one and the new one (two lines of --secret-fd)."""
-    keys = SoftwareKeyStore(read_settings().effective_keys_folder)
-    if name not in keys.names():
-        raise Refused(
-            f"Tidak ada kunci bernama {name}. Nama kunci pejabat tercantum di akunnya.",
-            f"There is no key named {name}. An official's account names theirs.",
-        )
-    old = read_secret("Frasa sandi lama / Old passphrase", secret_fd, is_new=False)
-    new = read_secret("Frasa sandi baru / New passphrase", secret_fd)
-    try:
-        keys.change_passphrase(name, old, new, now=clock.now())
-    except WrongPassphrase:
-        raise Refused(
-            "Frasa sandi lama salah. Tidak ada yang berubah.",
-            "The old passphrase is wrong. Nothing was changed.",
-        ) from None
-    say(f"Frasa sandi kunci {name} diganti.", f"The passphrase of the key {name} was changed.")
-
-
-@keys_app.command("rewrap")
-def keys_rewrap() -> None:
-    """Seal uploads' keys and TOTP secrets anew with the first wrapping key, so that others may go."""
-    settings = read_settings()
-    with opened(settings) as engine:
-        require_schema(engine)
-        outcome = rewrap_secrets(engine, parse_wrapping_keys(settings.wrapping_keys.get_secret_value()))
-    say(f"{outcome.sealed} rahasia disegel ulang.", f"{outcome.sealed} secrets were sealed anew.")
-    if outcome.not_opened:
-        raise Refused(
-            f"{outcome.not_opened} rahasia tidak dapat dibuka dengan CANTING_WRAPPING_KEYS. "
-            "Tambahkan kunci lama yang belum ada, lalu ulangi.",
-            f"{outcome.not_opened} secrets cannot be opened with CANTING_WRAPPING_KEYS. "
-            "Add the old key that is missing, then repeat.",
-        )
-    say("Kunci lama boleh dihapus.", "Old keys may be removed.")
+# Accounts and the audit trail --------------------------------------------------------------------
 
 
 @mandate_app.command("grant")

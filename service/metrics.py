@@ -13,6 +13,7 @@ from service.clock import city_date
 from service.database import reading
 from service.mail import MailMessage
 from service.permits.models import Permit, Status
+from service.permits.register import document_health
 
 
 def count_figures(engine: Engine, now: datetime) -> bytes:
@@ -36,6 +37,7 @@ def count_figures(engine: Engine, now: datetime) -> bytes:
                 col(Application.step_due_on) < city_date(now),
             )
         )
+        levels = document_health(session).by_level
         failed_mails = select(func.count()).where(col(MailMessage.failed_at).is_not(None))
         plain = {
             "cases_overdue": ("Cases that an office holds beyond the step's last day", overdue),
@@ -51,6 +53,9 @@ def count_figures(engine: Engine, now: datetime) -> bytes:
     )
     for status in Status:
         permits.labels(status).set(statuses.get(status, 0))
+    documents = Gauge("canting_documents", "Newest documents by PAdES level", ["level"], registry=registry)
+    for level in ("B-B", "B-T", "B-LT", "B-LTA"):
+        documents.labels(level).set(levels.get(level, 0))
     failed_jobs = Gauge("canting_jobs_failed", "Background work that was given up", registry=registry)
     failed_jobs.set(jobs.count_failed_jobs(engine))
     return generate_latest(registry)

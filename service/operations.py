@@ -1,6 +1,7 @@
 """What keeps the service running: health, metrics, the API's documentation, and its durable jobs."""
 
 import secrets
+import uuid
 from typing import Annotated
 
 import structlog
@@ -10,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, text
 
 from keys.errors import KeyNotFound
+from keys.software import SoftwareKeyStore
 from service import jobs
 from service.accounts.access import PUBLIC, Actor, allow
 from service.accounts.links import one_time_address
@@ -21,8 +23,13 @@ from service.database import SessionDep, transaction
 from service.errors import AccessDenied
 from service.mail import deliver, forget_settled
 from service.metrics import count_figures
+from service.permits.extend import enqueue_extensions, extend_document
+from service.permits.issue import EXTEND_JOB, Workshop
 from service.permits.revoke import expire_permits
-from service.permits.signer import open_operations_keys
+from service.permits.signer import OperationsKeys, open_operations_keys
+from service.permits.workshop import SigningUnavailable, printing_of
+from service.pki.publish import publish_revocation_lists
+from service.pki.register import PUBLISH_JOB
 from service.storage import Storage, open_storage
 from service.web import SettingsDep, render
 
@@ -89,6 +96,14 @@ def open_keys(app: FastAPI) -> None:
         log.warning("no_keys", advice="run `canting keys init`")
 
 
+def _own_keys(app: FastAPI) -> OperationsKeys:
+    """Return the service's own keys. Raises SigningUnavailable without them; the job is tried again."""
+    keys: OperationsKeys | None = app.state.operations_keys
+    if keys is None:
+        raise SigningUnavailable
+    return keys
+
+
 def build_jobs(app: FastAPI) -> list[jobs.Job]:
     """Name every kind of background work this release knows."""
     settings: Settings = app.state.settings
@@ -103,6 +118,22 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         with transaction(engine) as session:
             send_overdue_alarms(session, now())
 
+    def publish() -> None:
+        keys = SoftwareKeyStore(settings.effective_keys_folder)
+        passphrase = settings.operations_passphrase.get_secret_value()
+        if keys.names():
+            publish_revocation_lists(engine, keys, passphrase, now())
+
+    def extend(permit_id: str) -> None:
+        own = _own_keys(app)
+        workshop = Workshop(engine, app.state.storage, own.timestamper, now, printing_of(settings))
+        extend_document(workshop, uuid.UUID(permit_id), tsa=own.tsa)
+
+    def extend_due() -> None:
+        until = _own_keys(app).tsa.certificate.not_valid_after_utc
+        with transaction(engine) as session:
+            enqueue_extensions(session, stamps_until=until, now=now())
+
     def forget() -> None:
         with transaction(engine) as session:
             forget_expired(session, now())
@@ -111,6 +142,9 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
 
     return [
         jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
+        jobs.Job(PUBLISH_JOB, publish, cron="17 * * * *"),
+        jobs.Job(EXTEND_JOB, extend),
+        jobs.Job("extend_due", extend_due, cron="15 1 * * *"),
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
         jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
         jobs.Job("forget_old", forget, cron="45 0 * * *"),
@@ -123,6 +157,9 @@ def launch_jobs(app: FastAPI) -> None:
     settings: Settings = app.state.settings
     settings.make_data_folder()
     jobs.launch(settings.effective_database_url, build_jobs(app), executor_id=settings.executor_id)
+    with transaction(app.state.engine) as session:
+        # What stood still may have missed an hourly run.
+        jobs.enqueue(session, PUBLISH_JOB)
 
 
 def shutdown_jobs() -> None:

@@ -24,6 +24,7 @@ from signing.sign import time_stamp_token
 from signing.update import INVISIBLE, UpdateWriter, run
 
 ARCHIVE_FIELD_NAME = "CapWaktuArsip"
+_STAMP = "signature_time_stamp_token"
 
 
 def extend_to_lt(
@@ -47,7 +48,7 @@ def extend_to_lt(
     if signature is None:
         raise NothingToExtend("The document carries no signature.")
     unsigned = {attribute["type"].native for attribute in signature.signer_info["unsigned_attrs"] or ()}
-    if "signature_time_stamp_token" not in unsigned:
+    if _STAMP not in unsigned:
         raise NothingToExtend("The signature carries no time stamp, so B-LT would prove no time.")
     _add_validation_data(writer, pdf, signature, certificates, crls, ocsp_responses)
     output = io.BytesIO()
@@ -90,6 +91,22 @@ def add_archive_timestamp(
     stamped = run(stamper.async_timestamp_pdf(writer, "sha256", bytes_reserved=2 * timestamper.token_size))
     output: bytes = stamped.getvalue()
     return output
+
+
+def newest_certificates(pdf: bytes) -> list[x509.Certificate]:
+    """Return the certificates in a document's last signature or document time stamp, and its time stamp's.
+
+    They, with their issuers, are what the next extension needs validation data about. Raises
+    NothingToExtend without a signature, UnreadableDocument.
+    """
+    _, signatures = _open(pdf)
+    if not signatures:
+        raise NothingToExtend("The document carries no signature.")
+    newest = signatures[-1]
+    stamps = (each for each in newest.signer_info["unsigned_attrs"] or () if each["type"].native == _STAMP)
+    containers = [newest.signed_data, *(token["content"] for each in stamps for token in each["values"])]
+    found = {each.chosen.dump() for container in containers for each in container["certificates"]}
+    return [x509.load_der_x509_certificate(der) for der in sorted(found)]
 
 
 class _Stamps(TimeStamper):

@@ -32,6 +32,7 @@ from service.permits.models import Permit
 from service.permits.register import current_version
 from service.storage import get_document
 
+ROOT_PASSPHRASE = "sandi akar untuk uji"
 OPERATIONS_PASSPHRASE = "sandi operasional uji"
 OFFICIAL_PASSPHRASE = "canting tembaga kuningan"
 SLUG = "sip-tenaga-kesehatan"
@@ -112,7 +113,7 @@ def make_keys(folder: Path, now: datetime) -> SoftwareKeyStore:
     init_hierarchy(
         keys,
         organisation="Kota Contoh",
-        root_passphrase="sandi akar untuk uji",
+        root_passphrase=ROOT_PASSPHRASE,
         operations_passphrase=OPERATIONS_PASSPHRASE,
         now=now,
     )

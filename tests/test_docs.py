@@ -52,7 +52,7 @@ def test_every_make_target_named_exists(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_named_exists(page: str) -> None:
     commands = set(commands_of(typer.main.get_command(cli.app)))
-    named = re.findall(r"(?:^|`| )canting ([a-z]+(?: [a-z]+)?)", text_of(page), re.MULTILINE)
+    named = re.findall(r"(?:^|`| )canting ([a-z]+(?: [a-z-]+)?)", text_of(page), re.MULTILINE)
     unknown = {words for words in named if words not in commands and words.split()[0] not in commands}
     assert not unknown
 

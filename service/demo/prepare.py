@@ -17,6 +17,7 @@ import pyotp
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
+from keys.hierarchy import sign_root_list
 from keys.software import KdfCost
 from service import clock, jobs
 from service.accounts.access import SIGNING_ROLE, Actor, actor_of_user
@@ -40,6 +41,7 @@ from service.permits.register import start_of_day
 from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys, open_signer
 from service.pki.enrol import enrol_signer, make_hierarchy
+from service.pki.publish import publish_revocation_lists
 
 HERE = Path(__file__).parent.parent
 SECRETS = "settings.json"
@@ -162,7 +164,9 @@ def read_secrets(folder: Path) -> dict[str, str]:
 def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime) -> None:
     """Make the keys, the catalogue's revisions, the people and their cases."""
     beginning = datetime.combine(city_date(now - BEGINNING), time(8), CITY_TIMEZONE)
-    make_hierarchy(settings, root_passphrase=secrets.token_urlsafe(24), now=beginning, cost=QUICK)
+    root_passphrase = secrets.token_urlsafe(24)
+    hierarchy = make_hierarchy(settings, root_passphrase=root_passphrase, now=beginning, cost=QUICK)
+    sign_root_list(hierarchy, root_passphrase, now=now)
     with transaction(engine) as session:
         load_catalogue(session, read_catalogue(), beginning)
     people = _make_people(settings, engine, city, beginning)
@@ -171,13 +175,13 @@ def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime
         enrol_signer(session, settings, signing.email, passphrase=city.passphrase, now=beginning, cost=QUICK)
     with reading(engine) as session:
         official = session.exec(select(User).where(User.email == signing.email)).one()
-    keys = open_operations_keys(
-        settings.effective_keys_folder, settings.operations_passphrase.get_secret_value(), clock.now
-    )
+    passphrase = settings.operations_passphrase.get_secret_value()
+    keys = open_operations_keys(settings.effective_keys_folder, passphrase, clock.now)
     signer = open_signer(settings.effective_keys_folder, official, city.passphrase, clock.now())
     storage = open_settings_storage(settings)
     play_cases(Stage(settings, engine, storage, keys, signer, city, people, now))
     _expire(engine, now)
+    publish_revocation_lists(engine, hierarchy, passphrase, now)
 
 
 def _expire(engine: Engine, now: datetime) -> None:

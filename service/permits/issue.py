@@ -34,12 +34,16 @@ from service.permits.mandates import mandate_for, printed_capacity
 from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status, StatusChange
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
 from service.permits.signer import OpenKey, Timestamper
+from service.pki.register import require_in_force
 from service.storage import Storage, put_document
 from service.transparency.log import append_entry
 from signing.document import PermitDocument
 from signing.provenance import signature_fingerprints
 from signing.render import render_document
 from signing.sign import require_document_signer, sign_document
+
+EXTEND_JOB = "extend_document"
+"""The durable job that makes the signed document B-LTA; see `permits.extend`."""
 
 
 class WordingIncomplete(ServiceError):
@@ -75,6 +79,7 @@ class SignedDocument:
     size: int
     level: str
     signed_at: datetime
+    verifiable_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ def sign_application(
     """
     require_document_signer(signer.certificate, workshop.clock())
     with transaction(workshop.engine) as session:
+        require_in_force(session, signer.certificate)
         permit = reserve_permit(
             session,
             application_id,
@@ -236,6 +242,7 @@ def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, s
         permit = session.get(Permit, permit_id)
         if permit is None or permit.status != Status.ISSUING or permit.signer_id != actor.id:
             raise NotYoursToFinish
+        require_in_force(session, signer.certificate)
         document = PermitDocument.from_json(permit.document)
     signed = _sign_and_store(workshop, document, signer)
     with transaction(workshop.engine) as session:
@@ -254,7 +261,8 @@ def _sign_and_store(workshop: Workshop, document: PermitDocument, signer: OpenKe
     )
     sha256 = put_document(workshop.storage, pdf)
     level = "B-T" if workshop.timestamper else "B-B"
-    return SignedDocument(sha256, signature_fingerprints(pdf)[0], len(pdf), level, signed_at)
+    until = signer.certificate.not_valid_after_utc
+    return SignedDocument(sha256, signature_fingerprints(pdf)[0], len(pdf), level, signed_at, until)
 
 
 def register_document(
@@ -279,9 +287,11 @@ def register_document(
         level=signed.level,
         signed_at=signed.signed_at,
         registered_at=now,
+        verifiable_until=signed.verifiable_until,
     )
     version.log_index = log_status(session, permit, version, now)
     session.add(version)
+    jobs.enqueue(session, EXTEND_JOB, str(permit.id))
     _notify_holder(session, permit, now)
     record_event(
         session,

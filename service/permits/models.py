@@ -149,6 +149,8 @@ class DocumentVersion(SQLModel, table=True):
     """B-B, B-T, B-LT or B-LTA (EN 319 142-1)."""
     signed_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     registered_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    verifiable_until: datetime = Field(sa_column=Column(UTCDateTime, nullable=False, index=True))
+    """The end of the certificate that the proof rests on: the signer's, or the last archive time stamp's."""
     log_index: int | None = Field(default=None, unique=True)
 
 

@@ -20,6 +20,7 @@ from service.permits.mandates import choose_mandate, mandates_on, printed_capaci
 from service.permits.models import Kind, Permit, Status
 from service.permits.register import (
     current_version,
+    document_health,
     permits_held_by,
     public_permit,
     search_register,
@@ -29,6 +30,7 @@ from service.permits.register import (
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
 from service.permits.signer import open_signer
 from service.permits.workshop import WorkshopDep, show_document
+from service.pki.register import key_states
 from service.storage import StorageDep
 from service.web import SettingsDep, language_of, redirect, render, translate
 from signing.render import render_document
@@ -261,6 +263,17 @@ def register(request: Request, actor: Registrar, session: SessionDep, q: str = "
     moment = now()
     rows = [(permit, status_at(session, permit, moment)[0]) for permit in found.permits]
     return render(request, "permits/register.html", rows=rows, found=found, q=q[:200])
+
+
+@router.get("/officer/permits/health")
+def health(request: Request, actor: Officer, session: SessionDep) -> Response:
+    """Show how long the documents are proven, and the certificates that they rest on."""
+    return render(
+        request,
+        "permits/health.html",
+        documents=document_health(session),
+        keys=key_states(session, now()),
+    )
 
 
 @router.post("/permits/{code}/status")

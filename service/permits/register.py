@@ -1,11 +1,12 @@
 """Reading the register: permits by code, by number, by document; what the public may see; status on a day."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy.orm import defer
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, extract, func, select
 
 from service.accounts.access import Actor
 from service.catalogue.models import get_permit_type
@@ -129,6 +130,44 @@ def current_version(session: Session, permit: Permit) -> DocumentVersion:
         .order_by(col(DocumentVersion.version).desc())
     )
     return session.exec(statement.limit(1)).one()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentHealth:
+    """How well the newest versions of all documents are preserved."""
+
+    by_level: dict[str, int]
+    """Documents by PAdES level, of the levels that there are."""
+    by_year: dict[int, int]
+    """Documents by the year in which their present proof ends."""
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_level.values())
+
+
+def document_health(session: Session) -> DocumentHealth:
+    """Count the newest version of every document by its level and by the year its proof ends."""
+    newest = (
+        select(DocumentVersion.permit_id, func.max(DocumentVersion.version).label("version"))
+        .group_by(col(DocumentVersion.permit_id))
+        .subquery()
+    )
+    is_newest = (newest.c.permit_id == col(DocumentVersion.permit_id)) & (
+        newest.c.version == col(DocumentVersion.version)
+    )
+    year = extract("year", col(DocumentVersion.verifiable_until))
+    statement = (
+        select(DocumentVersion.level, year, func.count())
+        .join(newest, is_newest)
+        .group_by(DocumentVersion.level, year)
+    )
+    levels: Counter[str] = Counter()
+    years: Counter[int] = Counter()
+    for level, ends_in, count in session.exec(statement):
+        levels[level] += count
+        years[int(ends_in)] += count
+    return DocumentHealth(dict(sorted(levels.items())), dict(sorted(years.items())))
 
 
 def status_at(session: Session, permit: Permit, moment: datetime) -> tuple[str, datetime]:

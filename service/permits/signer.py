@@ -11,6 +11,7 @@ from pathlib import Path
 
 from keys import store
 from keys.errors import KeyNotFound
+from keys.hierarchy import latest
 from keys.software import SoftwareKeyStore
 from keys.store import BareKey, OpenKey
 from keys.timestamp import Timestamper, local_timestamper
@@ -55,6 +56,6 @@ def open_operations_keys(keys_folder: Path, passphrase: str, now: Callable[[], d
     keys = SoftwareKeyStore(keys_folder)
     if store.TSA not in keys.names():
         raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
-    tsa = keys.open_key(store.TSA, passphrase, now=now())
+    tsa = keys.open_key(latest(keys, store.TSA), passphrase, now=now())
     log = keys.open_bare_key(store.LOG, passphrase, now=now())
     return OperationsKeys(local_timestamper(tsa, now), tsa, log)

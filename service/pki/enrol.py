@@ -9,9 +9,9 @@ from datetime import datetime
 
 from sqlmodel import Session, select
 
-from keys import store
+from keys import profiles, store
 from keys.authority import Addresses, Subject
-from keys.hierarchy import enrol_official, init_hierarchy
+from keys.hierarchy import enrol_official, init_hierarchy, latest, renew_key
 from keys.software import STRONG, KdfCost, SoftwareKeyStore
 from service.accounts.access import SERVICE, SIGNING_ROLE
 from service.accounts.models import Kind, User
@@ -19,7 +19,9 @@ from service.accounts.officers import Officer, OfficerDetails, change_officer, f
 from service.accounts.person import clean_email
 from service.config import Settings
 from service.errors import Conflict, NotFound
+from service.pki.register import record_folder
 
+RENEWABLE = {each.name: each for each in (profiles.ROOT, profiles.ISSUING_CA, profiles.TSA, profiles.SEAL)}
 LONGEST_PART = 64
 """X.520 allows so many characters in each part of a name."""
 
@@ -84,11 +86,35 @@ def enrol_signer(
         official_passphrase=passphrase,
         operations_passphrase=settings.operations_passphrase.get_secret_value(),
         now=now,
-        issuing_addresses=addresses(settings, store.ISSUING),
+        issuing_addresses=addresses(settings, latest(keys, store.ISSUING)),
     )
+    record_folder(session, keys, now)
     key_name = f"{store.OFFICIAL_PREFIX}{slug}"
     change_officer(session, SERVICE, user.id, replace(_details(officer), key_name=key_name), now)
     return key_name
+
+
+def renew_service_key(
+    settings: Settings, base: str, *, root_passphrase: str | None, now: datetime, cost: KdfCost = STRONG
+) -> str:
+    """Make the next generation of the root, the issuing CA, the TSA or the seal; return its name.
+
+    `root_passphrase` opens the root for a new issuing CA, and shall open a new root. Raises what the key
+    store raises: WrongPassphrase, KeyLocked, KeyNotFound, WeakPassphrase.
+    """
+    keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
+    profile = RENEWABLE[base]
+    operations = settings.operations_passphrase.get_secret_value()
+    issuer = latest(keys, store.ROOT if profile.is_authority else store.ISSUING)
+    renew_key(
+        keys,
+        profile,
+        passphrase=(root_passphrase or "") if profile is profiles.ROOT else operations,
+        issuer_passphrase=(root_passphrase or "") if profile.is_authority else operations,
+        now=now,
+        addresses=addresses(settings, issuer),
+    )
+    return latest(keys, base)
 
 
 def organisation(settings: Settings) -> str:
@@ -97,8 +123,11 @@ def organisation(settings: Settings) -> str:
 
 
 def addresses(settings: Settings, issuer: str) -> Addresses:
-    """Return where the certificates of an issuer say that its own certificate is published."""
-    return Addresses(ca_issuers=f"{settings.base_url}/pki/{issuer}.cer")
+    """Return where the certificates of an issuer say that its own services are published."""
+    published = f"{settings.base_url}/pki/{issuer}"
+    # The roots' keys lie offline, so nobody answers for them live.
+    ocsp = None if issuer.startswith(store.ROOT) else f"{settings.base_url}/pki/ocsp"
+    return Addresses(crl=f"{published}.crl", ca_issuers=f"{published}.cer", ocsp=ocsp)
 
 
 def find_signer(session: Session, email: str) -> Officer:

@@ -10,8 +10,10 @@ import resource
 import signal
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,22 @@ def main(channel: socket.socket) -> None:
 
 
 def examine_connection(connection: socket.socket) -> None:
-    """Read one request (a JSON line of limits, then the file), examine it, write one JSON answer."""
+    """Read one request, examine its file, write one JSON answer.
+
+    The request is a JSON line with the limits, then the revocation lists and the file, each by its length.
+    """
     with connection, connection.makefile("rwb") as stream:
         request = json.loads(stream.readline(65536))
         limit(seconds=request["seconds"], memory=request["memory"])
-        pdf = stream.read(LENGTH.unpack(stream.read(LENGTH.size))[0])
-        answer = examine(pdf, Path(request["anchors"]).read_bytes(), datetime.fromisoformat(request["at"]))
+        *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
+        roots = sorted(Path(request["anchors"]).glob("root*.pem"))
+        anchors = b"".join(path.read_bytes() for path in roots)
+        answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls)
         stream.write(json.dumps(answer).encode())
+
+
+def _read_part(stream: BufferedIOBase) -> bytes:
+    return stream.read(LENGTH.unpack(stream.read(LENGTH.size))[0])
 
 
 def limit(*, seconds: float, memory: int) -> None:
@@ -68,13 +79,14 @@ def limit(*, seconds: float, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def examine(pdf: bytes, anchors_pem: bytes, at: datetime) -> dict[str, Any]:
+def examine(pdf: bytes, anchors_pem: bytes, at: datetime, crls: Sequence[bytes] = ()) -> dict[str, Any]:
     """Validate a file and gather the clues to its origin, as JSON values."""
     report = None
     try:
         clues = find_clues(pdf)
         with suppress(UnreadableDocument):
-            report = validate_document(pdf, x509.load_pem_x509_certificates(anchors_pem), at=at)
+            anchors = x509.load_pem_x509_certificates(anchors_pem)
+            report = validate_document(pdf, anchors, at=at, crls=crls)
     except MemoryError:
         return {"error": "memory_limit"}
     return {

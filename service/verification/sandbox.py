@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +39,10 @@ class Examination:
 
 
 class Sandbox:
-    """The warm examiner and the door to it. Safe to use from many threads."""
+    """The warm examiner and the door to it. Safe to use from many threads.
+
+    `anchors` is the folder of the trust anchors, `root*.pem`.
+    """
 
     def __init__(self, anchors: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> None:
         self.anchors = anchors
@@ -55,12 +59,15 @@ class Sandbox:
             if self._process is None:
                 self._start()
 
-    def examine(self, pdf: bytes, at: datetime) -> Examination:
-        """Examine a file as of the moment `at`. Never raises for anything the file does."""
+    def examine(self, pdf: bytes, at: datetime, crls: Sequence[bytes] = ()) -> Examination:
+        """Examine a file as of the moment `at`, by the revocation lists (DER) of our authorities.
+
+        Never raises for anything the file does.
+        """
         if not self._places.acquire(timeout=self.seconds):
             return Examination(None, "busy")
         try:
-            return self._examine(pdf, at)
+            return self._examine(pdf, at, crls)
         finally:
             self._places.release()
 
@@ -69,7 +76,7 @@ class Sandbox:
         with self._lock:
             self._stop()
 
-    def _examine(self, pdf: bytes, at: datetime) -> Examination:
+    def _examine(self, pdf: bytes, at: datetime, crls: Sequence[bytes]) -> Examination:
         ours, theirs = socket.socketpair()
         with ours:
             try:
@@ -84,9 +91,11 @@ class Sandbox:
                 "memory": self.memory,
                 "anchors": str(self.anchors),
                 "at": at.isoformat(),
+                "crls": len(crls),
             }
+            parts = b"".join(LENGTH.pack(len(part)) + part for part in (*crls, pdf))
             try:
-                ours.sendall(json.dumps(head).encode() + b"\n" + LENGTH.pack(len(pdf)) + pdf)
+                ours.sendall(json.dumps(head).encode() + b"\n" + parts)
                 answer = _read_all(ours)
             except TimeoutError:
                 return Examination(None, "time_limit")

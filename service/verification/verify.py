@@ -25,6 +25,7 @@ from service.permits.register import (
     find_derived,
     public_permit,
 )
+from service.pki.register import current_lists
 from service.transparency.log import prove_inclusion
 from service.verification.sandbox import Examination, Sandbox
 
@@ -84,7 +85,7 @@ def verify_file(
 
 
 def _verify(session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader) -> Verification:
-    examination = sandbox.examine(pdf, now)
+    examination = sandbox.examine(pdf, now, current_lists(session))
     registered = find_by_document(session, hashlib.sha256(pdf).hexdigest())
     if registered is not None:
         return _verify_registered(session, *registered, examination, now=now, reader=reader)

@@ -16,6 +16,7 @@ from factories import PASSWORD, TOTP_SECRET
 from sqlmodel import select
 
 from keys.errors import WrongPassphrase
+from keys.revocation import read_revocations
 from keys.software import SoftwareKeyStore
 from service import cli, clock, jobs, storage
 from service.accounts.access import ADMINISTRATOR, SERVICE
@@ -255,6 +256,41 @@ def test_a_mandate_is_granted(canting: Canting, prepared: Path, capsys: pytest.C
     assert canting(*grant, "--capacity", "plt", "--position", "Kepala Dinas") == 1
     assert "Isi tanggal berakhir" in capsys.readouterr().err
     assert canting("mandate", "grant", "bukan@contoh.invalid", *grant[3:], "--capacity", "plt") == 1
+
+
+def test_a_certificate_is_listed_suspended_revoked_and_renewed(
+    canting: Canting, prepared: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def states() -> dict[str, str]:
+        capfd.readouterr()
+        assert canting("keys", "list") == 0
+        rows = (line.split("\t") for line in capfd.readouterr().out.splitlines())
+        return {name: state for name, _subject, _issuer, _last_day, state in rows}
+
+    assert canting("keys", "init", secret=ROOT_PASSPHRASE) == 0
+    assert set(states()) == {"root", "issuing", "tsa", "seal"}
+    assert canting("keys", "suspend", "seal") == 0
+    assert states()["seal"] == "suspended"
+    assert canting("keys", "reinstate", "seal") == 0
+    assert states()["seal"] == "in_force"
+    revoke = ("keys", "revoke", "seal", "--reason", "keyCompromise", "--compromised-on", "2026-01-02")
+    assert canting(*revoke) == 0
+    assert states()["seal"] == "revoked"
+    assert canting(*revoke) == 1
+    assert "sudah dicabut" in capfd.readouterr().err
+    assert canting("keys", "revoke", "issuing", "--reason", "superseded") == 1
+    assert "root-list" in capfd.readouterr().err
+
+    assert canting("keys", "renew", "issuing", secret="bukan frasanya") == 1
+    assert canting("keys", "renew", "issuing", secret=ROOT_PASSPHRASE) == 0
+    assert canting("keys", "renew", "tsa") == 0
+    assert {"issuing-2", "tsa-2"} <= set(states())
+    keys = SoftwareKeyStore(prepared / "keys")
+    assert keys.certificates("tsa-2")[1] == keys.certificates("issuing-2")[0]
+    assert read_revocations(keys.revocation_list("root")) == (1, [])
+    assert canting("keys", "root-list", "--revoke", "issuing", secret=ROOT_PASSPHRASE) == 0
+    number, revoked = read_revocations(keys.revocation_list("root"))
+    assert (number, len(revoked)) == (2, 1)
 
 
 def test_enrolling_is_refused_without_account_or_role(

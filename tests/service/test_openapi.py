@@ -39,6 +39,10 @@ from sqlalchemy import Engine
 from service.accounts.access import Policy
 from service.config import Settings
 
+schemathesis.serializer.alias(
+    ["application/timestamp-query", "application/ocsp-request"], "application/octet-stream"
+)
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

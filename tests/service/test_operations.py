@@ -73,6 +73,7 @@ def test_metrics_tell_of_the_services_work(here: TestClient, engine: Engine, now
     assert before['canting_applications{state="draft"}'] == 1
     assert before['canting_applications{state="approved"}'] == 0
     assert before['canting_permits{status="issuing"}'] == 0
+    assert before['canting_documents{level="B-T"}'] == 0
     assert before["canting_mails_failed"] == 1
     assert before["canting_jobs_failed"] == 0
     assert before["canting_cases_overdue"] == before['canting_applications{state="under_review"}'] == 1

@@ -495,6 +495,7 @@ def upgrade() -> None:
         sa.Column("level", sa.String(length=6), nullable=False),
         sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verifiable_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("log_index", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["permit_id"],
@@ -510,6 +511,9 @@ def upgrade() -> None:
             batch_op.f("ix_permit_document_version_fingerprint"), ["fingerprint"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_permit_document_version_permit_id"), ["permit_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_permit_document_version_verifiable_until"), ["verifiable_until"], unique=False
+        )
 
     op.create_table(
         "permit_status_change",
@@ -534,6 +538,35 @@ def upgrade() -> None:
     with op.batch_alter_table("permit_status_change", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_permit_status_change_permit_id"), ["permit_id"], unique=False)
 
+    op.create_table(
+        "issued_certificate",
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("issuer", sa.String(length=63), nullable=False),
+        sa.Column("key_name", sa.String(length=63), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revocation_reason", sa.String(length=30), nullable=True),
+        sa.Column("compromised_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("serial"),
+    )
+    with op.batch_alter_table("issued_certificate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_issued_certificate_issuer"), ["issuer"], unique=False)
+        batch_op.create_index(batch_op.f("ix_issued_certificate_key_name"), ["key_name"], unique=False)
+
+    op.create_table(
+        "revocation_list",
+        sa.Column("issuer", sa.String(length=63), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("this_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("issuer", "number"),
+    )
+
     # The heads of the audit chain and of the log: the rows that every append locks.
     op.execute(
         sa.text("INSERT INTO audit_head (id, number, hash) VALUES (1, 0, :hash)").bindparams(hash="0" * 64)
@@ -542,11 +575,18 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("revocation_list")
+    with op.batch_alter_table("issued_certificate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_issued_certificate_key_name"))
+        batch_op.drop_index(batch_op.f("ix_issued_certificate_issuer"))
+
+    op.drop_table("issued_certificate")
     with op.batch_alter_table("permit_status_change", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_permit_status_change_permit_id"))
 
     op.drop_table("permit_status_change")
     with op.batch_alter_table("permit_document_version", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_permit_document_version_verifiable_until"))
         batch_op.drop_index(batch_op.f("ix_permit_document_version_permit_id"))
         batch_op.drop_index(batch_op.f("ix_permit_document_version_fingerprint"))
 

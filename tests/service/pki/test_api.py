@@ -1,15 +1,30 @@
-"""The published certificates, also when the root's private key lies elsewhere."""
+"""The published PKI, also when the root's private key lies elsewhere."""
 
-from datetime import datetime
+import subprocess
+from base64 import b64encode
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from pki import FAST
+from sqlalchemy import Engine
 
 from keys.hierarchy import load_trust_anchors
+from keys.software import SoftwareKeyStore
+from service.accounts.access import SERVICE
 from service.config import Settings
+from service.database import transaction
 from service.pki.enrol import make_hierarchy
+from service.pki.publish import publish_revocation_lists
+from service.pki.register import revoke_certificate
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +50,103 @@ def test_a_certificate_that_is_not_there_is_not_found(client: TestClient, settin
     (settings.effective_keys_folder / "root.pem").unlink()
     assert client.get("/pki/root.pem").status_code == 404
     assert client.get("/pki/log.pem").status_code == 404
+
+
+def test_a_revocation_list_is_published_with_its_type_and_validator(
+    client: TestClient, settings: Settings, engine: Engine, now: datetime
+) -> None:
+    assert client.get("/pki/issuing.crl").status_code == 404
+    keys = SoftwareKeyStore(settings.effective_keys_folder)
+    publish_revocation_lists(engine, keys, settings.operations_passphrase.get_secret_value(), now)
+
+    for name in ("root", "issuing"):
+        answer = client.get(f"/pki/{name}.crl")
+        assert answer.headers["content-type"] == "application/pkix-crl"
+        assert x509.load_der_x509_crl(answer.content).is_signature_valid(
+            keys.certificates(name)[0].public_key()  # type: ignore[arg-type]
+        )
+        again = client.get(f"/pki/{name}.crl", headers={"if-none-match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert "max-age=30" in answer.headers["cache-control"]
+
+
+def test_certificates_say_where_their_list_is(settings: Settings) -> None:
+    (seal, issuing, _) = SoftwareKeyStore(settings.effective_keys_folder).certificates("seal")
+    for certificate, issuer in ((seal, "issuing"), (issuing, "root")):
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+        (name,) = points[0].full_name or ()
+        assert name.value == f"{settings.base_url}/pki/{issuer}.crl"
+
+
+def test_openssl_accepts_a_time_stamp(client: TestClient, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"surat")
+    query = ["openssl", "ts", "-query", "-data", "data", "-sha256", "-cert", "-out", "query.tsq"]
+    subprocess.run(query, cwd=tmp_path, check=True, capture_output=True)
+
+    def ask(body: bytes, media_type: str = "application/timestamp-query") -> Response:
+        return client.post("/pki/tsa", content=body, headers={"content-type": media_type})
+
+    answer = ask((tmp_path / "query.tsq").read_bytes())
+    assert answer.headers["content-type"] == "application/timestamp-reply"
+    (tmp_path / "reply.tsr").write_bytes(answer.content)
+    anchors = settings.effective_keys_folder / "root.pem"
+    verify = ["openssl", "ts", "-verify", "-data", "data", "-in", "reply.tsr", "-CAfile", str(anchors)]
+    subprocess.run(verify, cwd=tmp_path, check=True, capture_output=True)
+
+    assert ask(b"nonsense").status_code == 200, "the reply itself rejects a query"
+    assert ask(b"x", "text/plain").json()["code"] == "not_a_query"
+    assert ask(bytes(20_000)).json()["code"] == "query_too_large"
+
+
+def test_without_keys_there_is_no_time_stamp(client: TestClient, app: FastAPI) -> None:
+    app.state.operations_keys = None
+    answer = client.post("/pki/tsa", content=b"x", headers={"content-type": "application/timestamp-query"})
+    assert answer.status_code == 503
+
+
+def test_a_revocation_is_told_by_ocsp_at_once(
+    client: TestClient, settings: Settings, engine: Engine, now: datetime, tmp_path: Path
+) -> None:
+    keys = SoftwareKeyStore(settings.effective_keys_folder)
+    passphrase = settings.operations_passphrase.get_secret_value()
+    seal, issuing, _ = keys.certificates("seal")
+    request = ocsp.OCSPRequestBuilder().add_certificate(seal, issuing, SHA1()).build()
+    query = request.public_bytes(Encoding.DER)
+
+    def ask() -> ocsp.OCSPResponse:
+        answer = client.post("/pki/ocsp", content=query, headers={"content-type": "application/ocsp-request"})
+        assert answer.headers["content-type"] == "application/ocsp-response"
+        by_address = client.get(f"/pki/ocsp/{quote(b64encode(query).decode(), safe='')}")
+        told = ocsp.load_der_ocsp_response(by_address.content)
+        assert told.response_status is ocsp.load_der_ocsp_response(answer.content).response_status
+        (tmp_path / "answer.der").write_bytes(answer.content)
+        return told
+
+    assert ask().response_status is ocsp.OCSPResponseStatus.UNAUTHORIZED, "no responder is certified yet"
+    publish_revocation_lists(engine, keys, passphrase, now)
+    assert ask().certificate_status is ocsp.OCSPCertStatus.GOOD
+    with transaction(engine) as session:
+        revoke_certificate(session, "seal", reason=x509.ReasonFlags.key_compromise, actor=SERVICE, now=now)
+    assert ask().certificate_status is ocsp.OCSPCertStatus.REVOKED
+    folder = keys.folder
+    files = ["-issuer", folder / "issuing.pem", "-cert", folder / "seal.pem", "-CAfile", folder / "root.pem"]
+    verify = ["openssl", "ocsp", "-respin", tmp_path / "answer.der", *files, "-no_nonce"]
+    verify += ["-verify_other", folder / "issuing.pem", "-validity_period", "999999999"]
+    told = subprocess.run(verify, capture_output=True, text=True)
+    assert "Response verify OK" in told.stderr
+    assert "seal.pem: revoked" in told.stdout
+
+
+def test_a_responder_is_certified_anew_before_its_end(
+    client: TestClient, settings: Settings, engine: Engine, now: datetime
+) -> None:
+    keys = SoftwareKeyStore(settings.effective_keys_folder)
+    passphrase = settings.operations_passphrase.get_secret_value()
+
+    def end_after(days: int) -> datetime:
+        publish_revocation_lists(engine, keys, passphrase, now + timedelta(days=days))
+        return keys.certificates("ocsp")[0].not_valid_after_utc
+
+    first = end_after(0)
+    assert end_after(20) == first
+    assert end_after(31) > first

@@ -40,7 +40,7 @@ def app(app: FastAPI) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def sandbox(key_folder: Path) -> Iterator[Sandbox]:
-    sandbox = Sandbox(key_folder / "root.pem", seconds=30)
+    sandbox = Sandbox(key_folder, seconds=30)
     yield sandbox
     sandbox.close()
 

@@ -126,7 +126,7 @@ def deep_array() -> bytes:
 
 @pytest.fixture(scope="module")
 def tight(key_folder: Path) -> Iterator[Sandbox]:
-    sandbox = Sandbox(key_folder / "root.pem", seconds=SECONDS)
+    sandbox = Sandbox(key_folder, seconds=SECONDS)
     sandbox.warm()
     yield sandbox
     sandbox.close()
@@ -157,7 +157,7 @@ def test_a_bomb_is_undecided_within_the_budget(
 def test_one_file_that_costs_its_whole_budget_keeps_no_other_waiting(
     engine: Engine, issued: cases.Issued, key_folder: Path
 ) -> None:
-    with closing(Sandbox(key_folder / "root.pem", seconds=6)) as sandbox, ThreadPoolExecutor() as pool:
+    with closing(Sandbox(key_folder, seconds=6)) as sandbox, ThreadPoolExecutor() as pool:
         sandbox.warm()
         bombs = [pool.submit(verify, engine, sandbox, exponential_fields()) for _ in range(2)]
         assert verify(engine, sandbox, issued.pdf).verdict == Verdict.GENUINE
@@ -168,7 +168,7 @@ def test_one_file_that_costs_its_whole_budget_keeps_no_other_waiting(
 def test_a_killed_examiner_is_replaced_at_the_next_file(
     engine: Engine, issued: cases.Issued, key_folder: Path
 ) -> None:
-    with closing(Sandbox(key_folder / "root.pem", seconds=30)) as sandbox:
+    with closing(Sandbox(key_folder, seconds=30)) as sandbox:
         sandbox.warm()
         assert sandbox._process is not None
         os.kill(sandbox._process.pid, signal.SIGKILL)

@@ -1,0 +1,43 @@
+"""What the certificate authority has issued, revoked and published."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from service.database import UTCDateTime
+
+
+class IssuedCertificate(SQLModel, table=True):
+    """A certificate of the hierarchy, for good: also after its key was renewed or destroyed."""
+
+    __tablename__ = "issued_certificate"
+
+    serial: str = Field(primary_key=True, max_length=40)
+    """The serial number in lower-case hexadecimal digits."""
+    issuer: str = Field(index=True, max_length=63)
+    """The name of the authority's key; a root's own."""
+    key_name: str = Field(index=True, max_length=63)
+    subject: str = Field(max_length=64)
+    """The subject's common name."""
+    not_before: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    not_after: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    der: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    recorded_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    revoked_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
+    revocation_reason: str | None = Field(default=None, max_length=30)
+    """A CRLReason by its name (RFC 5280 §5.3.1); `certificateHold` is a suspension."""
+    compromised_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
+    """Since when the key may have been in other hands; signatures from then on prove nothing."""
+
+
+class RevocationList(SQLModel, table=True):
+    """A published certificate revocation list; the one with the highest number speaks."""
+
+    __tablename__ = "revocation_list"
+
+    issuer: str = Field(primary_key=True, max_length=63)
+    number: int = Field(primary_key=True)
+    this_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    next_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    der: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -1,0 +1,146 @@
+"""What the published PKI says: revocation lists, refreshed long before they go stale, and OCSP answers.
+
+The responder of an issuing CA has a key of its own, `ocsp` for `issuing` and `ocsp-2` for `issuing-2`. Its
+certificate lives for weeks only, because nobody can revoke it (RFC 6960 §4.2.2.2.1).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from pydantic import SecretStr
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from keys import store
+from keys.hierarchy import certify_responder, generations
+from keys.ocsp import CertId, CertStatus, respond
+from keys.revocation import build_crl, read_revocations
+from keys.software import SoftwareKeyStore
+from keys.store import OpenKey
+from service.database import transaction
+from service.pki.models import IssuedCertificate
+from service.pki.register import newest_list, record_folder, record_list, revocations_of
+
+LIST_VALIDITY = timedelta(days=7)
+"""How long a revocation list of an issuing CA speaks (RFC 5280 §5.1.2.5)."""
+LIST_REFRESHED = timedelta(days=1)
+"""After so long the next list is signed: the service may stand still for six days."""
+RESPONDER_RENEWED = timedelta(days=60)
+"""A responder's certificate of 90 days is renewed when less than this is left."""
+ANSWER_VALIDITY = timedelta(hours=1)
+"""How long an OCSP answer speaks; it is never kept for so long here."""
+
+
+def publish_revocation_lists(engine: Engine, keys: SoftwareKeyStore, passphrase: str, now: datetime) -> int:
+    """Sign a new list for every issuing CA whose list is old or lacks a revocation; return how many.
+
+    Certify the OCSP responders anew whose certificates end soon. The job that runs every hour and after
+    each revocation. Raises WrongPassphrase or KeyLocked.
+    """
+    with transaction(engine) as session:
+        record_folder(session, keys, now)
+        issuing = [name for name in generations(keys.names(), store.ISSUING) if _in_force(keys, name, now)]
+        due = [name for name in issuing if _is_due(session, name, now)]
+    for name in issuing:
+        ends_soon = _responder_ends_soon(keys, responder_name(name), now)
+        if name not in due and not ends_soon:
+            continue
+        authority = keys.open_key(name, passphrase, now=now)
+        if ends_soon:
+            certify_responder(keys, responder_name(name), authority, passphrase, now=now)
+        with transaction(engine) as session:
+            record_folder(session, keys, now)
+            if name in due:
+                publish_list(session, name, authority, now)
+    return len(due)
+
+
+def responder_name(issuing: str) -> str:
+    """Return the name of the responder's key that belongs to an issuing CA's."""
+    return store.OCSP + issuing.removeprefix(store.ISSUING)
+
+
+def _in_force(keys: SoftwareKeyStore, name: str, now: datetime) -> bool:
+    certificate = keys.certificates(name)[0]
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def _responder_ends_soon(keys: SoftwareKeyStore, name: str, now: datetime) -> bool:
+    certificates = keys.certificates(name) if name in keys.names() else ()
+    return not certificates or certificates[0].not_valid_after_utc - now < RESPONDER_RENEWED
+
+
+def publish_list(session: Session, name: str, authority: OpenKey, now: datetime) -> None:
+    """Sign an authority's next revocation list and publish it."""
+    newest = newest_list(session, name)
+    crl = build_crl(
+        authority,
+        revocations_of(session, name),
+        number=newest.number + 1 if newest else 1,
+        this_update=now,
+        next_update=now + LIST_VALIDITY,
+    )
+    record_list(session, name, crl)
+
+
+def _is_due(session: Session, name: str, now: datetime) -> bool:
+    newest = newest_list(session, name)
+    if newest is None or now - newest.this_update >= LIST_REFRESHED:
+        return True
+    # Lists hold whole seconds, and what was revoked is compared as they hold it.
+    wanted = {(each.serial_number, each.reason) for each in revocations_of(session, name)}
+    return wanted != {(each.serial_number, each.reason) for each in read_revocations(newest.der)[1]}
+
+
+# OCSP ---------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Responders:
+    """The OCSP responders' keys that this process has opened, by the name of their issuing CA."""
+
+    keys: SoftwareKeyStore
+    passphrase: SecretStr
+    opened: dict[str, OpenKey] = field(default_factory=dict)
+
+    def find(self, cert_id: CertId, now: datetime) -> OpenKey | None:
+        """Return the responder of the issuing CA that a query means, nothing for a stranger's.
+
+        Raises WrongPassphrase or KeyLocked.
+        """
+        for name in generations(self.keys.names(), store.ISSUING):
+            if cert_id.is_issued_by(self.keys.certificates(name)[0]):
+                return self._open(name, now)
+        return None
+
+    def _open(self, issuing: str, now: datetime) -> OpenKey | None:
+        name = responder_name(issuing)
+        certificates = self.keys.certificates(name) if name in self.keys.names() else ()
+        if not certificates:
+            return None
+        known = self.opened.get(issuing)
+        # A certificate that the job renewed meanwhile takes the older one's place.
+        if known is None or known.certificate != certificates[0]:
+            known = self.keys.open_key(name, self.passphrase.get_secret_value(), now=now)
+            self.opened[issuing] = known
+        return known
+
+
+def answer_ocsp(session: Session, query: bytes, responders: Responders, now: datetime) -> bytes:
+    """Answer a DER OCSPRequest from the register: live, so that a revocation is told at once."""
+
+    def status_of(cert_id: CertId) -> CertStatus:
+        row = session.get(IssuedCertificate, f"{cert_id.serial_number:x}")
+        if row is None:
+            return CertStatus(is_known=False)
+        reason = x509.ReasonFlags(row.revocation_reason or x509.ReasonFlags.unspecified.value)
+        return CertStatus(True, row.revoked_at and (row.compromised_at or row.revoked_at), reason)
+
+    return respond(
+        query,
+        lambda cert_id: responders.find(cert_id, now),
+        status_of,
+        now=now,
+        next_update=now + ANSWER_VALIDITY,
+    )
