@@ -180,7 +180,7 @@ def ocsp_get(
     request: Request,
     _actor: Anyone,
     session: SessionDep,
-    query: Annotated[str, Path(max_length=4096, examples=["MAA="])],
+    query: Annotated[str, Path(pattern=r"^[A-Za-z0-9+/%=]{4,4096}$", examples=["MAA="])],
 ) -> Response:
     """The same with the query in base 64 at the address's end, which caches may keep for a moment."""
     try:
