@@ -59,7 +59,12 @@ def examine_connection(connection: socket.socket) -> None:
         *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
         roots = sorted(Path(request["anchors"]).glob("root*.pem"))
         anchors = b"".join(path.read_bytes() for path in roots)
-        answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls)
+        try:
+            answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls)
+        except (
+            Exception
+        ) as error:  # Whatever a file provokes that no check foresaw is our fault, and no verdict.
+            answer = {"error": "examiner_fault", "kind": type(error).__name__}
         stream.write(json.dumps(answer).encode())
 
 

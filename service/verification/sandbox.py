@@ -32,7 +32,11 @@ MAX_ANSWER = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the examiner found, or why it did not finish: `time_limit`, `memory_limit`, `busy`, `stopped`."""
+    """What the examiner found, or why it did not finish.
+
+    `stopped` is `time_limit`, `memory_limit`, `busy`, `stopped` (the child died) or `examiner_fault` (it met
+    what no check foresaw).
+    """
 
     findings: dict[str, Any] | None
     stopped: str | None = None

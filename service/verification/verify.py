@@ -11,6 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+import structlog
 from prometheus_client import Counter
 from sqlmodel import Session
 
@@ -28,6 +29,8 @@ from service.permits.register import (
 from service.pki.register import current_lists
 from service.transparency.log import prove_inclusion
 from service.verification.sandbox import Examination, Sandbox
+
+log = structlog.get_logger()
 
 
 class Verdict(StrEnum):
@@ -86,7 +89,10 @@ def verify_file(
 
 def _verify(session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader) -> Verification:
     examination = sandbox.examine(pdf, now, current_lists(session))
-    registered = find_by_document(session, hashlib.sha256(pdf).hexdigest())
+    sha256 = hashlib.sha256(pdf).hexdigest()
+    if examination.stopped:
+        log.warning("examination_stopped", reason=examination.stopped, sha256=sha256, size=len(pdf))
+    registered = find_by_document(session, sha256)
     if registered is not None:
         return _verify_registered(session, *registered, examination, now=now, reader=reader)
     if examination.findings is None:

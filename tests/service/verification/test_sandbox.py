@@ -1,11 +1,12 @@
 """Hostile files: each costs its own fork and nothing else, whatever it is made of."""
 
+import hashlib
+import json
 import os
 import random
 import signal
 import socket
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,6 +15,15 @@ from pathlib import Path
 
 import cases
 import pytest
+import structlog
+from attacks.bombs import (
+    deep_array,
+    exponential_fields,
+    inflating_attachment,
+    inflating_references,
+    long_array,
+    looping_references,
+)
 from factories import pdf_file
 from sqlalchemy import Engine
 
@@ -23,6 +33,7 @@ from keys.hierarchy import load_trust_anchors
 from keys.software import SoftwareKeyStore
 from keys.store import OpenKey, generate_key, sign_with
 from service.database import reading
+from service.verification import examiner
 from service.verification.examiner import limit
 from service.verification.sandbox import GRACE, Sandbox
 from service.verification.verify import Reader, Verdict, Verification, verify_file
@@ -42,83 +53,6 @@ SEED = 20261123
 def verify(engine: Engine, sandbox: Sandbox, pdf: bytes) -> Verification:
     with reading(engine) as session:
         return verify_file(session, sandbox, pdf, now=NOW, reader=READER)
-
-
-# Hostile files ------------------------------------------------------------------------------------
-
-
-def pdf_of(objects: dict[int, bytes], trailer: bytes = b"") -> bytes:
-    """Write a PDF of numbered objects; the first is the catalogue."""
-    out = bytearray(b"%PDF-1.7\n")
-    places = {}
-    for number, body in objects.items():
-        places[number] = len(out)
-        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
-    start, size = len(out), max(objects) + 1
-    out += b"xref\n0 %d\n" % size
-    for number in range(size):
-        out += b"%010d 00000 n \n" % places[number] if number in places else b"0000000000 65535 f \n"
-    out += b"trailer\n<</Size %d/Root 1 0 R%b>>\nstartxref\n%d\n%%%%EOF\n" % (size, trailer, start)
-    return bytes(out)
-
-
-def stream(entries: bytes, data: bytes) -> bytes:
-    return b"<<%b/Length %d>>stream\n%b\nendstream" % (entries, len(data), data)
-
-
-def inflating(megabytes: int) -> bytes:
-    """Some kilobyte of Deflate for every megabyte of zeros."""
-    compressor = zlib.compressobj(9)
-    return b"".join(compressor.compress(bytes(2**20)) for _ in range(megabytes)) + compressor.flush()
-
-
-EMPTY_PAGES = b"<</Type/Pages/Kids[]/Count 0>>"
-
-
-def exponential_fields() -> bytes:
-    """Forty levels of form fields, each with the next one ten times: 10**40 of them."""
-    objects = {1: b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[10 0 R]>>>>", 2: EMPTY_PAGES}
-    for level in range(10, 50):
-        objects[level] = b"<</T(f)/Kids[%b]>>" % b" ".join([b"%d 0 R" % (level + 1)] * 10)
-    objects[50] = b"<</T(leaf)/FT/Tx>>"
-    return pdf_of(objects)
-
-
-def long_array() -> bytes:
-    """Three million fields that are nothing."""
-    fields = b"null " * 3_000_000
-    return pdf_of({1: b"<</Type/Catalog/AcroForm<</Fields[%b]>>>>" % fields})
-
-
-def inflating_attachment() -> bytes:
-    """Four hundred kilobytes that become as many megabytes once the attached data are read."""
-    names = b"<</EmbeddedFiles<</Names[(permit.json) 4 0 R]>>>>"
-    return pdf_of(
-        {
-            1: b"<</Type/Catalog/Pages 2 0 R/Names %b>>" % names,
-            2: EMPTY_PAGES,
-            4: b"<</EF<</F 5 0 R>>>>",
-            5: stream(b"/Filter/FlateDecode", inflating(400)),
-        }
-    )
-
-
-def inflating_references() -> bytes:
-    """A cross-reference stream that becomes four hundred megabytes."""
-    out = b"%PDF-1.7\n"
-    body = stream(b"/Type/XRef/Size 400000000/W[1 4 1]/Root 1 0 R/Filter/FlateDecode", inflating(400))
-    return out + b"3 0 obj\n%b\nendobj\nstartxref\n%d\n%%%%EOF\n" % (body, len(out))
-
-
-def looping_references() -> bytes:
-    """A cross-reference table that names itself as the one before."""
-    plain = pdf_of({1: b"<</Type/Catalog>>"})
-    return pdf_of({1: b"<</Type/Catalog>>"}, b"/Prev %d" % plain.index(b"xref\n"))
-
-
-def deep_array() -> bytes:
-    """Arrays in arrays, deeper than any stack."""
-    return pdf_of({1: b"<</Type/Catalog/AcroForm%b%b>>" % (b"[" * 200_000, b"]" * 200_000)})
 
 
 # The budget ---------------------------------------------------------------------------------------
@@ -148,10 +82,29 @@ def test_a_bomb_is_undecided_within_the_budget(
 ) -> None:
     pdf = bomb()
     begin = time.monotonic()
-    found = verify(engine, tight, pdf)
+    with structlog.testing.capture_logs() as logged:
+        found = verify(engine, tight, pdf)
     assert found.verdict == Verdict.UNDECIDED
     assert set(found.reasons) <= reasons
     assert time.monotonic() - begin < SECONDS + GRACE + SLACK
+    hashes = [line["sha256"] for line in logged if line["event"] == "examination_stopped"]
+    assert hashes == ([] if found.reasons == ("unreadable",) else [hashlib.sha256(pdf).hexdigest()])
+
+
+def test_what_no_check_foresaw_is_a_code_and_no_verdict(
+    key_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_parts: object) -> dict[str, object]:
+        raise AssertionError("words of the file")
+
+    monkeypatch.setattr(examiner, "examine", fail)
+    monkeypatch.setattr(examiner, "limit", lambda **_limits: None)
+    head = {"seconds": 1, "memory": 1, "anchors": str(key_folder), "at": NOW.isoformat(), "crls": 0}
+    ours, theirs = socket.socketpair()
+    with ours:
+        ours.sendall(json.dumps(head).encode() + b"\n" + examiner.LENGTH.pack(1) + b"%")
+        examiner.examine_connection(theirs)
+        assert json.loads(ours.recv(1000)) == {"error": "examiner_fault", "kind": "AssertionError"}
 
 
 def test_one_file_that_costs_its_whole_budget_keeps_no_other_waiting(

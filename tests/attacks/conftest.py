@@ -1,0 +1,100 @@
+"""A service with one permit, registered as it was signed (B-T) and as it was archived (B-LTA)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import cases
+import pytest
+import time_machine
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from keys.software import SoftwareKeyStore
+from keys.store import OpenKey
+from service.app import create_app
+from service.config import Settings
+from service.database import open_engine, transaction
+from service.permits.compose import Printing
+from service.permits.extend import extend_document
+from service.permits.issue import Workshop
+from service.permits.signer import open_operations_keys
+from service.pki.publish import publish_revocation_lists
+from service.storage import get_document, open_storage
+
+NOW = datetime.fromisoformat("2026-11-23T03:00:00+00:00")
+
+
+@dataclass
+class Target:
+    """The attacked service, its genuine documents by level, and the real keys that attacks may misuse."""
+
+    app: FastAPI
+    client: TestClient
+    issued: cases.Issued
+    documents: dict[str, bytes]
+    signer: OpenKey
+    tsa: OpenKey
+
+    def __post_init__(self) -> None:
+        self._strangers = count(1)
+
+    def verify(self, pdf: bytes) -> dict[str, object]:
+        """Upload a file as another stranger each time; the answer must be a verdict or a plain refusal."""
+        number = next(self._strangers)
+        address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        with time_machine.travel(NOW + timedelta(hours=1), tick=True):
+            answer = self.client.post(
+                "/api/v1/verifications",
+                files={"file": ("izin.pdf", pdf)},
+                headers={"x-forwarded-for": address},
+            )
+        assert answer.status_code in (200, 413, 415, 422), answer.text
+        return answer.json() if answer.status_code == 200 else {"verdict": "refused", "reasons": []}
+
+
+@pytest.fixture(scope="session")
+def target(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_database: Callable[[], str],
+    make_settings: Callable[[Path], Settings],
+) -> Iterator[Target]:
+    folder = tmp_path_factory.mktemp("target")
+    keys = cases.make_keys(folder / "keys", NOW - timedelta(days=1))
+    changed = {"keys_folder": folder / "keys", "trusted_proxy_hops": 1}
+    settings = make_settings(folder).model_copy(update=changed)
+    engine = open_engine(new_database())
+    app = create_app(settings, engine)
+    # A busy machine must not decide the verdict; the budget has its own tests.
+    app.state.sandbox.seconds = 30
+    issued, documents = _issue(engine, keys, settings)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield Target(
+            app,
+            client,
+            issued,
+            documents,
+            keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW),
+            keys.open_key("tsa", cases.OPERATIONS_PASSPHRASE, now=NOW),
+        )
+
+
+def _issue(
+    engine: Engine, keys: SoftwareKeyStore, settings: Settings
+) -> tuple[cases.Issued, dict[str, bytes]]:
+    own = open_operations_keys(keys.folder, cases.OPERATIONS_PASSPHRASE, lambda: NOW)
+    storage = open_storage(settings.effective_storage_url)
+    printing = Printing(settings.base_url, is_sample=True)
+    workshop = Workshop(engine, storage, own.timestamper, lambda: NOW, printing)
+    with transaction(engine) as session:
+        city = cases.make_city(session, NOW - timedelta(days=3))
+        case = cases.bring_to_signature(session, city, NOW - timedelta(days=1))
+    signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW)
+    issued = cases.issue_case(workshop, city, case, signer, NOW)
+    publish_revocation_lists(engine, keys, cases.OPERATIONS_PASSPHRASE, NOW)
+    archived = extend_document(workshop, issued.permit.id, tsa=own.tsa)
+    assert archived is not None
+    return issued, {"B-T": issued.pdf, "B-LTA": get_document(storage, archived.sha256)}
