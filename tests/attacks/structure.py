@@ -5,7 +5,7 @@ import re
 from attacks.surgery import Anatomy, Variants, in_place, stream, update
 from attacks.updates import OVERLAY
 
-_RANGE = re.compile(rb"/ByteRange \[0 (\d+) (\d+) (\d+)\]\s*\n")
+_RANGE = re.compile(rb"/ByteRange \[0 (\d+) (\d+) (\d+)\] *")
 
 
 def _byte_range(it: Anatomy) -> tuple[bytes, int, int, int]:
@@ -26,7 +26,7 @@ def signature_wrapping(it: Anatomy) -> Variants:
                 moved = after + len(injected) + room
                 stated = b"/ByteRange [0 %d %d %d]" % (before, moved, length)
                 head = it.pdf[:after].replace(written.rstrip(), stated[: len(written.rstrip())])
-                tail = it.pdf[after : after + length].replace(written, stated.ljust(len(written) - 1) + b"\n")
+                tail = it.pdf[after : after + length].replace(written, stated.ljust(len(written)))
                 rest = it.pdf[after + length :]
                 yield f"{name}, {room} bytes of {filler!r}", head + injected + filler * room + tail + rest
     # Numbers that say something else of the same bytes.
@@ -41,7 +41,7 @@ def signature_wrapping(it: Anatomy) -> Variants:
         ("a third pair", b"[0 %d %d 1 %d 1]" % (before, after, after + 1)),
         ("odd", b"[0 %d %d]" % (before, after)),
     ):
-        stated = (b"/ByteRange " + numbers).ljust(len(written) - 1) + b"\n"
+        stated = (b"/ByteRange " + numbers).ljust(len(written))
         yield f"byte range {name}", it.pdf.replace(written, stated)
 
 
@@ -59,16 +59,16 @@ def universal_forgery(it: Anatomy) -> Variants:
         ("a word", b"/ByteRange /All"), ("of words", b"/ByteRange [/a /b /c /d]"),
         ("huge", b"/ByteRange [0 99999999999 1 1]"), ("real", b"/ByteRange [0.5 1.5 2.5 3.5]"),
     ):  # fmt: skip
-        yield f"byte range {name}", it.pdf.replace(written, value.ljust(len(written) - 1) + b"\n")
+        yield f"byte range {name}", it.pdf.replace(written, value.ljust(len(written)))
     for name, old, new in (
-        ("no type", b"/Type /Sig\n", b"\n"),
-        ("other type", b"/Type /Sig\n", b"/Type /Sgi\n"),
+        ("no type", rb"/Type /Sig\b", b""),
+        ("other type", rb"/Type /Sig\b", b"/Type /Sgi"),
         ("other filter", b"/Filter /Adobe.PPKLite", b"/Filter /Adobe.PPKMS"),
         ("old sub-filter", b"/SubFilter /ETSI.CAdES.detached", b"/SubFilter /adbe.pkcs7.detached"),
         ("SHA-1 sub-filter", b"/SubFilter /ETSI.CAdES.detached", b"/SubFilter /adbe.pkcs7.sha1"),
         ("time stamp's sub-filter", b"/SubFilter /ETSI.CAdES.detached", b"/SubFilter /ETSI.RFC3161"),
         ("no sub-filter", b"/SubFilter /ETSI.CAdES.detached", b""),
-        ("other time", b"(D\\07220261123", b"(D\\07220201123"),
+        ("other time", rb"20261123(?=\d{6}Z\))", b"20201123"),
     ):  # fmt: skip
         yield name, in_place(it.pdf, old, new)
     signature = it.texts[it.signature]
@@ -108,9 +108,9 @@ def certification(it: Anatomy) -> Variants:
     ):
         yield name, update(it, {it.root: it.added(it.root, entries)})
     for level in (b"2", b"3", b"9"):
-        yield f"permission {level.decode()}", in_place(it.pdf, b"/P 1\n", b"/P %b\n" % level)
+        yield f"permission {level.decode()}", in_place(it.pdf, rb"/P 1\b", b"/P " + level)
     yield "no transform", in_place(it.pdf, b"/TransformMethod /DocMDP", b"/TransformMethod /UR3")
-    yield "no reference", in_place(it.pdf, b"/Reference [", b"/Referenc3 [")
+    yield "no reference", in_place(it.pdf, rb"/Reference \[", b"/Referenc3 [")
 
 
 def gap_flips(it: Anatomy) -> Variants:

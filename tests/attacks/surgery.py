@@ -1,6 +1,7 @@
 """What every attack on a signed PDF starts from: where its objects stand, and updates appended to it."""
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -120,8 +121,9 @@ def update(
     return bytes(out)
 
 
-def in_place(pdf: bytes, old: bytes, new: bytes) -> bytes:
-    """Replace bytes by as many others, so that every offset still holds."""
-    assert old in pdf, f"{old!r} is not in the file"
-    assert len(new) <= len(old)
-    return pdf.replace(old, new.ljust(len(old)))
+def in_place(pdf: bytes, pattern: bytes, new: bytes) -> bytes:
+    """Replace what a regular expression first finds by as many bytes, so that every offset still holds."""
+    found = re.search(pattern, pdf)
+    assert found is not None, f"{pattern!r} is not in the file"
+    assert len(new) <= len(found[0])
+    return pdf[: found.start()] + new.ljust(len(found[0])) + pdf[found.end() :]
