@@ -44,6 +44,7 @@ from service.key_commands import Email, SecretFd, keys_app
 from service.permits.mandates import MandateDetails, grant_mandate, printed_capacity
 from service.permits.models import Capacity
 from service.pki.enrol import find_signer
+from service.verify_command import verify as verify_documents
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +68,7 @@ for name, group in (
     ("mandate", mandate_app),
 ):
     app.add_typer(group, name=name)
+app.command()(verify_documents)
 
 DAY = ["%Y-%m-%d"]
 Host = Annotated[str, typer.Option(help="The address to listen on; loopback unless told.")]

@@ -57,8 +57,7 @@ def examine_connection(connection: socket.socket) -> None:
         request = json.loads(stream.readline(65536))
         limit(seconds=request["seconds"], memory=request["memory"])
         *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
-        roots = sorted(Path(request["anchors"]).glob("root*.pem"))
-        anchors = b"".join(path.read_bytes() for path in roots)
+        anchors = read_anchors(Path(request["anchors"]))
         try:
             answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls)
         except (
@@ -66,6 +65,12 @@ def examine_connection(connection: socket.socket) -> None:
         ) as error:  # Whatever a file provokes that no check foresaw is our fault, and no verdict.
             answer = {"error": "examiner_fault", "kind": type(error).__name__}
         stream.write(json.dumps(answer).encode())
+
+
+def read_anchors(place: Path) -> bytes:
+    """Read the trust anchors (PEM) of a file, or of a key store's folder: its `root*.pem`."""
+    paths = [place] if place.is_file() else sorted(place.glob("root*.pem"))
+    return b"".join(path.read_bytes() for path in paths)
 
 
 def _read_part(stream: BufferedIOBase) -> bytes:

@@ -45,7 +45,7 @@ class Examination:
 class Sandbox:
     """The warm examiner and the door to it. Safe to use from many threads.
 
-    `anchors` is the folder of the trust anchors, `root*.pem`.
+    `anchors` is the folder of the trust anchors, `root*.pem`, or one file of them.
     """
 
     def __init__(self, anchors: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> None:
