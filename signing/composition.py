@@ -142,7 +142,8 @@ def _facts(facts: tuple[tuple[str, str], ...], root: Element) -> list[Row]:
         cell = row.add("TD")
         labels = break_lines(label, style, label_width + 0.1)
         values = break_lines(value, style, LEFT + WIDTH - value_x)
-        for line in range(max(len(labels), len(values))):
+        count = max(len(labels), len(values))
+        for line in range(count):
             pieces: list[Piece] = []
             if line < len(labels):
                 pieces.append(Text(header, LEFT, style.size, labels[line], style))
@@ -151,8 +152,8 @@ def _facts(facts: tuple[tuple[str, str], ...], root: Element) -> list[Row]:
             if line < len(values):
                 pieces.append(Text(cell, value_x, style.size, values[line], style))
             before = 0.0 if line else 2.0 if index else _GAP
-            last = line + 1 == max(len(labels), len(values))
-            keep = not last and (line == 0 or line < len(labels))
+            # Its first two and its last two lines stay together, and the whole label.
+            keep = line + 1 < count and (line in {0, count - 2} or line < len(labels))
             rows.append(Row(style.leading, tuple(pieces), before, keep, flexible=True))
     return rows
 
@@ -188,16 +189,19 @@ def _signature(document: PermitDocument, root: Element, *, preview: bool) -> tup
     drop = 0.0
 
     def add(text: str, style: Style, space: float = 0.0) -> None:
+        add_lines([(0.0, line) for line in break_lines(text, style, width)], style, space)
+
+    def add_lines(lines: list[tuple[float, str]], style: Style, space: float) -> None:
         nonlocal drop
         drop += space
         element = root.add("P")
-        for line in break_lines(text, style, width):
-            pieces.append(Text(element, _SIGNATURE_X, drop + style.size, line, style))
+        for indent, line in lines:
+            pieces.append(Text(element, _SIGNATURE_X + indent, drop + style.size, line, style))
             drop += style.leading
 
     add(_place_and_date(document), style)
     top = drop + 4
-    add("\n".join(balanced_lines(signature.capacity + ",", style, width)), style, 4)
+    add_lines(_capacity_lines(signature.capacity + ",", style, width), style, 4)
     add(signature.note, SMALL, 14)
     add(signature.name, STRONG, 2)
     if signature.rank:
@@ -208,6 +212,16 @@ def _signature(document: PermitDocument, root: Element, *, preview: bool) -> tup
         form = root.add("Form", alt="Tanda tangan elektronik")
         pieces.append(SignatureField(form, _SIGNATURE_X, top, width, drop - top))
     return pieces, drop
+
+
+def _capacity_lines(capacity: str, style: Style, width: float) -> list[tuple[float, str]]:
+    """The lines of the position, each with its indent: after Plt., Plh. and a.n. they stand under its name."""
+    prefix, _, position = capacity.partition(" ")
+    if prefix not in {"Plt.", "Plh.", "a.n."}:
+        return [(0.0, line) for line in balanced_lines(capacity, style, width)]
+    indent = text_width(prefix + " ", style.font, style.size)
+    first, *others = balanced_lines(position, style, width - indent)
+    return [(0.0, f"{prefix} {first}"), *((indent, line) for line in others)]
 
 
 def _place_and_date(document: PermitDocument) -> str:

@@ -6,6 +6,7 @@ the top of its row. Nothing here draws: the result is a value that ``signing.ren
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -97,41 +98,66 @@ Pages = list[list[tuple[float, Row]]]
 
 
 def break_lines(text: str, style: Style, width: float) -> list[str]:
-    """``text`` in lines no wider than ``width``, broken at line feeds, at spaces and inside longer words."""
-    return [line for hard_line in text.split("\n") for line in _wrap(hard_line, style, width)]
+    """``text`` in lines no wider than ``width``, broken at line feeds, at spaces and inside longer words.
+
+    Each line but the last keeps the space it was broken at, beyond ``width``: whoever reads the page aloud
+    or copies from it needs one between two words (ISO 32000-1 §14.8.2.5).
+    """
+    return [line for lines in _hard_lines(text, style, width) for line in lines]
 
 
-def _wrap(text: str, style: Style, width: float) -> list[str]:
-    lines = [""]
-    used = 0.0
-    space = text_width(" ", style.font, style.size)
-    for word in text.split(" "):
-        for part in _parts(word, style, width):
-            advance = text_width(part, style.font, style.size)
-            if not lines[-1]:
-                lines[-1], used = part, advance
-            elif used + space + advance <= width:
-                lines[-1] += " " + part
-                used += space + advance
-            else:
-                lines.append(part)
-                used = advance
+def _hard_lines(text: str, style: Style, width: float) -> list[list[str]]:
+    """The lines of each part of ``text`` between line feeds."""
+    lines = [_wrap(hard_line, style, width) for hard_line in text.split("\n")]
+    for earlier in lines[:-1]:
+        earlier[-1] += " "
     return lines
 
 
+_TIE = "\N{NO-BREAK SPACE}"
+_TIED = re.compile(
+    r"\b(?:Nomor|Tahun|Pasal|RT|RW|Pos-el) (?=\S)|\b\d{1,2} "
+    r"(?=(?:Januari|Februari|Maret|April|Mei|Juni|Juli|Agustus|September|Oktober|November|Desember)\b)"
+)
+"""Spaces at which no careful typist ends a line."""
+_JOINT = re.compile(r"(?<=[a-z]{8}-)(?=[a-z]{8})")
+"""Where long doubled words such as perundang-undangan may be parted."""
+_LAST_RESORT = re.compile(rf"(?<=[/{_TIE}-])(?=.)")
+"""Where a number or an address wider than a line is parted."""
+
+
+def _wrap(text: str, style: Style, width: float) -> list[str]:
+    lines = []
+    line, used = "", 0.0
+    space = text_width(" ", style.font, style.size)
+    for index, word in enumerate(_TIED.sub(lambda match: match[0][:-1] + _TIE, text).split(" ")):
+        glue = " " if index else ""
+        for part in _parts(word, style, width):
+            advance = text_width(part, style.font, style.size)
+            if used + space * len(glue) + advance <= width or not line:
+                line += glue + part
+                used += space * len(glue) + advance
+            else:
+                lines.append(line + glue)
+                line, used = part, advance
+            glue = ""
+    return [each.replace(_TIE, " ") for each in (*lines, line)]
+
+
 def _parts(word: str, style: Style, width: float) -> Iterator[str]:
-    """The word whole, or cut where it grows wider than a line."""
+    """The word whole, or parted at its joint or where it grows wider than a line."""
     if text_width(word, style.font, style.size) <= width:
-        yield word
+        yield from _JOINT.split(word) if "-" in word else (word,)
         return
-    start, used = 0, 0.0
-    for index, character in enumerate(word):
-        advance = text_width(character, style.font, style.size)
-        if index > start and used + advance > width:
-            yield word[start:index]
-            start, used = index, 0.0
-        used += advance
-    yield word[start:]
+    for part in _LAST_RESORT.split(word):
+        start, used = 0, 0.0
+        for index, character in enumerate(part):
+            advance = text_width(character, style.font, style.size)
+            if index > start and used + advance > width:
+                yield part[start:index]
+                start, used = index, 0.0
+            used += advance
+        yield part[start:]
 
 
 @lru_cache(maxsize=128)
@@ -154,7 +180,7 @@ def centred_rows(element: Element, text: str, style: Style, *, before: float = 0
     """Centred lines of balanced length, tied to each other and to what follows."""
     rows = []
     for line in balanced_lines(text, style, WIDTH):
-        x = LEFT + (WIDTH - text_width(line, style.font, style.size)) / 2
+        x = LEFT + (WIDTH - text_width(line.rstrip(), style.font, style.size)) / 2
         rows.append(Row(style.leading, (Text(element, x, style.size, line, style),), before, keep=True))
         before = 0.0
     return rows
@@ -170,15 +196,15 @@ def paragraph_rows(
     before: float = 0.0,
     justified: bool = False,
 ) -> list[Row]:
-    """A paragraph; its first two and last two lines stay together."""
+    """A paragraph; its first two and last two lines stay together, and what it leads in with a colon."""
     lines: list[tuple[str, float]] = []
-    for hard_line in text.split("\n"):
-        *full, last = _wrap(hard_line, style, width)
+    for *full, last in _hard_lines(text, style, width):
         lines += [(line, _word_space(line, style, width) if justified else 0.0) for line in full]
         lines.append((last, 0.0))
     rows = []
     for index, (line, space) in enumerate(lines):
-        keep = index + 1 < len(lines) and index in {0, len(lines) - 2}
+        last_one = index + 1 == len(lines)
+        keep = text.endswith(":") if last_one else index in {0, len(lines) - 2}
         piece = Text(element, x, style.size, line, style, space)
         rows.append(Row(style.leading, (piece,), before, keep, flexible=True))
         before = 0.0
@@ -187,10 +213,11 @@ def paragraph_rows(
 
 def _word_space(line: str, style: Style, width: float) -> float:
     """What each space must gain to fill ``width``, or nothing when that would tear holes into the line."""
-    spaces = line.count(" ")
+    visible = line.rstrip()
+    spaces = visible.count(" ")
     if not spaces:
         return 0.0
-    gain = (width - text_width(line, style.font, style.size)) / spaces
+    gain = (width - text_width(visible, style.font, style.size)) / spaces
     return gain if gain <= 0.8 * style.size else 0.0
 
 

@@ -1,0 +1,87 @@
+"""A document of every kind the service issues: each permit type's sample, and a rejection letter.
+
+They take the service's own way: the catalogue's wording, a mandate, a number, `compose_document`.
+"""
+
+from datetime import datetime, timedelta
+
+import cases
+from factories import actor_of
+from sqlmodel import Session, select
+
+from service.applications.models import Application, StepVisit
+from service.applications.workflow import Action, State
+from service.catalogue.models import PermitTypeRevision
+from service.catalogue.samples import sample_application
+from service.clock import city_date
+from service.permits.compose import Printing, compose_document
+from service.permits.issue import reserve_permit
+from service.permits.models import Permit
+
+PRINTING = Printing("https://izin.contoh.invalid", is_sample=True)
+LETTER = "surat-penolakan"
+"""The name of the rejection letter among the specimens; the others bear their type's slug."""
+REASONS = (
+    "STR yang dilampirkan tidak terbaca, sehingga nomornya tidak dapat dicocokkan.\n"
+    "Surat keterangan tempat praktik tidak menyebut alamat tempat praktik dan tidak ditandatangani oleh "
+    "pimpinan fasilitas pelayanan kesehatan."
+)
+
+
+def reserve_specimens(session: Session, now: datetime) -> dict[str, Permit]:
+    """Decide a sample of each permit type, and refuse one; the permits are numbered and frozen, by name."""
+    city = cases.make_city(session, now - timedelta(days=3))
+    city.head.rank, city.head.nip = "Pembina Utama Muda (IV/c)", "197001011995032000"
+    slugs = sorted(permit_type.slug for permit_type in cases.catalogue().permit_types)
+    reserved = {slug: _reserve(session, city, slug, now) for slug in slugs}
+    return reserved | {LETTER: _reserve(session, city, cases.SLUG, now, reasons=REASONS)}
+
+
+def _reserve(
+    session: Session, city: cases.City, slug: str, now: datetime, reasons: str | None = None
+) -> Permit:
+    """Put a sample before the head of office, skipping what officers do before, and reserve its permit."""
+    # Types that are still drafts are in the catalogue too, and are composed as well.
+    revision = session.exec(select(PermitTypeRevision).where(PermitTypeRevision.slug == slug)).one()
+    permit_type = revision.permit_type
+    sample = sample_application(slug, city_date(now))
+    signing = next(step for step in permit_type.steps if step.assigns_number)
+    application = Application(
+        receipt_number=f"P-20261120-{'LETTER' if reasons else permit_type.code}"[:24],
+        applicant_id=city.citizen.id,
+        revision_id=revision.id,
+        slug=slug,
+        request=sample.request,
+        applicant_kind=sample.applicant_kind,
+        values=sample.values,
+        state=State.UNDER_REVIEW,
+        step=signing.key,
+        outcome="reject" if reasons else "approve",
+        created_at=now,
+        updated_at=now,
+        submitted_at=now,
+    )
+    session.add(application)
+    session.flush()
+    if reasons:
+        visit = StepVisit(
+            application_id=application.id, number=1, step="draft", role="back_office", entered_at=now
+        )
+        visit.left_at, visit.action, visit.note = now, Action.PROPOSE_REJECTION, reasons
+        session.add(visit)
+    visit = StepVisit(
+        application_id=application.id, number=2, step=signing.key, role=signing.role, entered_at=now
+    )
+    session.add(visit)
+    session.flush()
+    shown = compose_document(
+        session, application, permit_type, signer=city.head, printing=PRINTING, today=city_date(now)
+    )
+    return reserve_permit(
+        session,
+        application.id,
+        actor=actor_of(session, city.head),
+        now=now,
+        seen_digest=shown.digest,
+        printing=PRINTING,
+    )
