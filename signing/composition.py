@@ -215,7 +215,7 @@ def _signature(document: PermitDocument, root: Element, *, preview: bool) -> tup
 
 
 def _capacity_lines(capacity: str, style: Style, width: float) -> list[tuple[float, str]]:
-    """The lines of the position, each with its indent: after Plt., Plh. and a.n. they stand under its name."""
+    """The position in lines with their indents: after Plt., Plh. or a.n. they stand under each other."""
     prefix, _, position = capacity.partition(" ")
     if prefix not in {"Plt.", "Plh.", "a.n."}:
         return [(0.0, line) for line in balanced_lines(capacity, style, width)]

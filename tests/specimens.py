@@ -3,6 +3,7 @@
 They take the service's own way: the catalogue's wording, a mandate, a number, `compose_document`.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import cases
@@ -17,6 +18,8 @@ from service.clock import city_date
 from service.permits.compose import Printing, compose_document
 from service.permits.issue import reserve_permit
 from service.permits.models import Permit
+from service.permits.numbering import spaced_code
+from signing.document import PermitDocument
 
 PRINTING = Printing("https://izin.contoh.invalid", is_sample=True)
 LETTER = "surat-penolakan"
@@ -84,4 +87,20 @@ def _reserve(
         now=now,
         seen_digest=shown.digest,
         printing=PRINTING,
+    )
+
+
+def specimen_documents(session: Session, now: datetime) -> dict[str, PermitDocument]:
+    """Give the documents by name, under one public code that never changes, so that pictures are equal."""
+    return {name: _with_fixed_code(permit) for name, permit in reserve_specimens(session, now).items()}
+
+
+def _with_fixed_code(permit: Permit) -> PermitDocument:
+    code = "7KQ2M9XD4TBVWHR38ZNCPF6A1E"
+    document = PermitDocument.from_json(permit.document)
+    return replace(
+        document,
+        code=spaced_code(code),
+        verify_url=f"{PRINTING.base_url}/v/{code}",
+        data={**document.data, "code": code},
     )
