@@ -46,7 +46,7 @@ _INDENT = 20.0
 _LINE_TOP = BODY.size * 0.28
 """From the top of a row to the top of its capitals."""
 _QR_SIDE = 29 * MM
-_QR_MODULE = 0.42 * MM
+_QR_MODULE = 0.5 * MM
 # Readers accept any mask; trying all eight, as encoders do, takes as long as the rest of the page.
 _QR_MASK = 3
 _SIGNATURE_X = LEFT + 0.45 * WIDTH
