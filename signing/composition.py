@@ -79,12 +79,11 @@ def compose(document: PermitDocument, root: Element, *, preview: bool) -> list[R
 
 def _letterhead(document: PermitDocument, root: Element) -> list[Row]:
     head = document.letterhead
-    element = root.add("P")
     rows = [
-        *centred_rows(element, head.line1.upper(), _GOVERNMENT),
-        *centred_rows(element, head.line2.upper(), _OFFICE),
-        *centred_rows(element, head.address, _ADDRESS, before=2),
-        *centred_rows(element, head.contact, _ADDRESS),
+        *centred_rows(root.add("P"), head.line1.upper(), _GOVERNMENT),
+        *centred_rows(root.add("P"), head.line2.upper(), _OFFICE),
+        *centred_rows(root.add("P"), head.address, _ADDRESS, before=2),
+        *centred_rows(root.add("P"), head.contact, _ADDRESS),
     ]
     rules = f"0 g 0 -0.8 {WIDTH:.2f} 0.8 re 0 -4.4 {WIDTH:.2f} 2.2 re f"
     microtext = f"q 0 -8.2 {WIDTH:.2f} 2.6 re W n 1 0 0 1 0 -7.7 cm /MicrotextLine Do Q"
@@ -148,7 +147,9 @@ def _facts(facts: tuple[tuple[str, str], ...], root: Element) -> list[Row]:
             if line < len(labels):
                 pieces.append(Text(header, LEFT, style.size, labels[line], style))
             if line == 0:
-                pieces.append(Text(header, colon_x, style.size, ":", style))
+                # Read aloud, a colon belongs after the label; in the middle of a longer one it is left out.
+                colon = header if len(labels) == 1 else None
+                pieces.append(Text(colon, colon_x, style.size, ":", style))
             if line < len(values):
                 pieces.append(Text(cell, value_x, style.size, values[line], style))
             before = 0.0 if line else 2.0 if index else _GAP
@@ -308,7 +309,7 @@ def footer(document: PermitDocument, page: int, pages: int, root: Element) -> tu
         sentences = [(SAMPLE_HEADING, _FOOTER_STRONG), (rest, _FOOTER)]
     if page > 1:
         sentences.insert(0, (f"NOMOR : {document.number or PREVIEW}", _FOOTER))
-    pieces: list[Piece] = [Graphic(None, LEFT, 0, WIDTH, 1, f"0.45 g 0 0 {WIDTH:.2f} 0.4 re f")]
+    pieces: list[Piece] = [Graphic(None, LEFT, 0, WIDTH, 1, f"0 g 0 0 {WIDTH:.2f} 0.5 re f")]
     drop, baseline = 4.0, 0.0
     for sentence, style in sentences:
         element = root.add("P") if page == pages else None
