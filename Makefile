@@ -78,7 +78,7 @@ pictures: setup-test ## Take the documentation's pictures from an example city
 
 # Checking --------------------------------------------------------------------------------------
 
-.PHONY: setup-test lint reformat test prove
+.PHONY: setup-test lint reformat test approve prove
 setup-test:
 	@$(MAKE) --no-print-directory -j2 .venv/ready-to-test static
 
@@ -101,6 +101,9 @@ test: lint ## Check everything, on SQLite and on PostgreSQL, quickest first
 	$(PYTEST) -n 2 -m "slow and not browser" --database=sqlite
 	$(PYTEST) -n 2 -m "slow and not browser" --database=postgresql tests/service $(NO_DATABASE)
 	$(PYTEST) -n 2 -m browser --database=sqlite
+
+approve: setup-test ## Approve the pages' pictures and the access matrix as they are now
+	APPROVE=1 $(PYTEST) tests/conformance/test_pictures.py tests/service/test_access_matrix.py
 
 prove: setup-test ## Prove at length what the tests prove by samples; takes an hour
 	$(PYTEST) -n 2 -m proof --database=sqlite

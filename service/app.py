@@ -89,6 +89,7 @@ ROUTERS: list[APIRouter] = [
     mandate_pages.router,
     operations.router,
     permits_api.router,
+    permits_api.schemas,
     permits_pages.router,
     pki_api.router,
     site.router,

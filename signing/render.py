@@ -32,8 +32,8 @@ _LOCK = Lock()
 def render_document(document: PermitDocument, *, preview: bool = False) -> bytes:
     """Return the document as a PDF; equal documents give equal bytes.
 
-    A preview has no QR code and no signature field, says PRATINJAU across the page and wherever something is
-    not known yet, and shows an unprintable character as a replacement character.
+    A preview has no QR code, no attached data and no signature field, says PRATINJAU across the page and
+    wherever something is not known yet, and shows an unprintable character as a replacement character.
 
     Raises IncompleteDocument when number, code, address or date is missing, and UnprintableText when a
     character has no glyph: neither may happen to a permit silently.
@@ -63,7 +63,8 @@ def render_document(document: PermitDocument, *, preview: bool = False) -> bytes
             language="id-ID",
         )
         pdfa.set_output_intent(pdf)
-        pdfa.attach_data(pdf, canonical_json(document.data), document.issued_on)
+        if not preview:
+            pdfa.attach_data(pdf, canonical_json(document.data), document.issued_on)
         output = io.BytesIO()
         pdf.save(output, min_version="1.7", deterministic_id=True, recompress_flate=False)
     return output.getvalue()

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from service.accounts.access import OFFICERS, SIGNED_IN, Actor, allow, roles
+from service.accounts.access import OFFICERS, PUBLIC, SIGNED_IN, Actor, allow, roles
 from service.accounts.models import User
 from service.clock import now
 from service.database import SessionDep, reading
 from service.errors import refusals
+from service.permits.compose import DATA_SCHEMA
 from service.permits.documents import document_response, find_readable
 from service.permits.issue import sign_application
 from service.permits.models import Permit
@@ -24,9 +25,13 @@ from service.storage import StorageDep
 from service.web import SettingsDep
 
 router = APIRouter(prefix="/api/v1", tags=["permits"])
+schemas = APIRouter(prefix="/schemas", tags=["permits"])
+Anyone = Annotated[Actor, allow(PUBLIC)]
 Signer = Annotated[Actor, allow(roles("department_head", scope="sign"))]
 Officer = Annotated[Actor, allow(OFFICERS)]
 Reader = Annotated[Actor, allow(SIGNED_IN)]
+SCHEMA_JSON = "application/schema+json"
+FOREVER = "public, max-age=31536000, immutable"
 Code = Annotated[str, Path(max_length=32, examples=["0123456789ABCDEFGHJKMNPQRS"])]
 
 
@@ -148,6 +153,17 @@ def change_status(code: Code, order: StatusOrder, actor: Signer, session: Sessio
             session, permit.id, reason_code=order.reason, remark=order.remark, actor=actor, now=moment
         )
     return _summary(permit, permit.status, permit.status_since)
+
+
+@schemas.get(
+    "/permit-1.json",
+    summary="JSON Schema of permit.json",
+    response_class=Response,
+    responses={200: {"content": {SCHEMA_JSON: {}}}},
+)
+def data_schema(_actor: Anyone) -> Response:
+    """Describes the data attached to every permit document and letter; it never changes."""
+    return Response(DATA_SCHEMA.read_bytes(), media_type=SCHEMA_JSON, headers={"cache-control": FOREVER})
 
 
 def _summary(permit: Permit, status: str, since: datetime) -> PermitSummary:

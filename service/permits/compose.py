@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -19,6 +20,10 @@ from service.permits.models import Kind, Mandate, Permit
 from service.permits.numbering import spaced_code
 from signing.document import Letterhead, PermitDocument, SignatureBlock, canonical_json
 from signing.render import unprintable
+
+DATA_SCHEMA = Path(__file__).with_name("permit-1.schema.json")
+"""The JSON Schema of `permit.json`. A change that could break a reader takes a new file and address."""
+DATA_SCHEMA_PATH = "/schemas/permit-1.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def compose_document(
         code=spaced_code(permit.code) if permit else None,
         verify_url=f"{printing.base_url}/v/{permit.code}" if permit else None,
         issued_on=permit.issued_on if permit else None,
-        data=_data(permit_type, application, permit, rejects=rejects),
+        data=_data(permit_type, application, permit, printing, rejects=rejects),
     )
     return Composed(document, wording.empty_placeholders, unprintable(document))
 
@@ -140,10 +145,16 @@ def _signature_block(signer: User, mandate: Mandate) -> SignatureBlock:
 
 
 def _data(
-    permit_type: PermitType, application: Application, permit: Permit | None, *, rejects: bool
+    permit_type: PermitType,
+    application: Application,
+    permit: Permit | None,
+    printing: Printing,
+    *,
+    rejects: bool,
 ) -> dict[str, Any]:
     """The attached `permit.json`: the public fields only, and what identifies the document."""
     return {
+        "$schema": printing.base_url + DATA_SCHEMA_PATH,
         "type": permit_type.slug,
         "kind": (Kind.REJECTION_LETTER if rejects else Kind.PERMIT).value,
         "number": permit.number if permit else None,
