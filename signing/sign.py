@@ -29,6 +29,7 @@ from signing.errors import (
     TimestampUnavailable,
     UnreadableDocument,
 )
+from signing.trust import is_self_issued
 from signing.update import INVISIBLE, UpdateWriter
 
 FIELD_NAME = "TandaTangan"
@@ -60,7 +61,8 @@ def sign_document(
     SignatureDoesNotFit or UnreadableDocument; whatever `signer.sign` raises passes through.
     """
     require_document_signer(signer.certificate, signed_at)
-    certificates = [signer.certificate, *(issuer for issuer in signer.chain if not _self_issued(issuer))]
+    # A validator brings its own trust anchors: embedding one proves nothing.
+    certificates = [signer.certificate, *(issuer for issuer in signer.chain if not is_self_issued(issuer))]
     size = sign_content_size(signer, certificates)
     if timestamper:
         size += timestamper.token_size + _ATTRIBUTE_SIZE
@@ -162,8 +164,3 @@ def time_stamp_token(digest: bytes, timestamper: Timestamper) -> bytes:
     if not stamped or stamped.native != digest:
         raise TimestampUnavailable("The time stamp is not over what was to be stamped.")
     return token
-
-
-def _self_issued(certificate: x509.Certificate) -> bool:
-    """Tell a trust anchor: a validator brings its own, so embedding it proves nothing."""
-    return certificate.issuer == certificate.subject

@@ -1,7 +1,7 @@
 """Whom a validation trusts, and for what: its trust anchors, and whose revocation must be known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
@@ -26,7 +26,10 @@ from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
 @dataclass(frozen=True)
 class Anchors:
-    """Trust anchors: `signing` for signatures and time stamps, `time` for time stamps alone."""
+    """`signing`: trust anchors for signatures and time stamps. `time`: other houses', for time stamps alone.
+
+    Among `time`, what is self-issued is trusted; what is not only completes chains.
+    """
 
     signing: Sequence[x509.Certificate]
     time: Sequence[x509.Certificate] = ()
@@ -60,14 +63,20 @@ def trust_policy(
             revinfo_policy=CertRevTrustPolicy(checking),
         )
 
+    completing = [each for each in anchors.time if not is_self_issued(each)]
     return SignatureValidationSpec(
         cert_validation_policy=up_to(anchors.signing),
-        ts_cert_validation_policy=up_to([*anchors.signing, *anchors.time]),
+        ts_cert_validation_policy=up_to([*anchors.signing, *filter(is_self_issued, anchors.time)]),
         # pyHanko demands no usage unless told, and would take a TSA's certificate for a signer's.
         key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
-        local_knowledge=knowledge,
+        local_knowledge=replace(knowledge, known_certs=[*knowledge.known_certs, *_parse(completing)]),
     )
+
+
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    """Tell a trust anchor from a certificate whose issuer is to be found."""
+    return certificate.issuer == certificate.subject
 
 
 def _parse(certificates: Sequence[x509.Certificate]) -> list[asn1_x509.Certificate]:

@@ -107,7 +107,8 @@ def validate_document(
 ) -> ValidationReport:
     """Validate every signature of a PDF at the time `at` (aware), up to the given trust anchors only.
 
-    `time_anchors` are trusted for time stamps alone: those of other houses' time-stamping authorities.
+    `time_anchors` are trusted for time stamps alone: roots of other houses' time-stamping authorities, and
+    certificates between.
 
     Without `crls` (DER), and validation data in the document, revocation is not judged. With them, every
     certificate below an authority must be found unrevoked on a CRL, or by an OCSP response, that is fresh

@@ -21,7 +21,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from reportlab.pdfgen.canvas import Canvas
 
 from keys import profiles
-from keys.authority import Subject, issue_certificate
+from keys.authority import Subject, create_root, issue_certificate
 from keys.revocation import Revocation, build_crl
 from keys.store import generate_key
 from keys.timestamp import Timestamper, local_timestamper
@@ -198,19 +198,23 @@ def test_validation_data_that_no_time_stamp_covers_make_no_b_lta():
 
 
 def test_the_authority_of_another_house_is_trusted_for_time_alone():
-    other = make_pki()
-    archived = archive(LT, other.tsa)
+    other = replace(PKI, root=create_root(Subject("Luar Root CA (UJI)"), generate_key(), now=NOW - DAY))
+    other = replace(other, issuing=issue(profiles.ISSUING_CA, "Luar CA (UJI)", other.root, NOW - DAY))
+    archived = archive(LT, issue(profiles.TSA, "Luar TSA (UJI)", other.issuing, NOW - DAY))
     known = [*lists(NOW), *lists(NOW, pki=other)]
 
-    def judge(trust_anchors, time_anchors):
+    def judge(trust_anchors, *time_anchors):
         at = NOW + 2 * HOUR
         return validate_document(
             archived, trust_anchors, at=at, crls=known, time_anchors=time_anchors
         ).indication
 
-    assert judge(PKI.trust_anchors, ()) == Indication.INDETERMINATE
-    assert judge(PKI.trust_anchors, [other.issuing.certificate]) == Indication.TOTAL_PASSED
-    assert judge((), [*other.trust_anchors, *PKI.trust_anchors]) == Indication.INDETERMINATE
+    root, between = other.root.certificate, other.issuing.certificate
+    assert judge(PKI.trust_anchors) == Indication.INDETERMINATE
+    assert judge(PKI.trust_anchors, root) == Indication.INDETERMINATE
+    assert judge(PKI.trust_anchors, between) == Indication.INDETERMINATE
+    assert judge(PKI.trust_anchors, root, between) == Indication.TOTAL_PASSED
+    assert judge((), root, between, *PKI.trust_anchors) == Indication.INDETERMINATE
 
 
 @pytest.mark.parametrize("pdf", [one_page(), SIGNED], ids=["unsigned", "B-T"])
