@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -19,7 +20,7 @@ from service.accounts.sessions import forget_expired
 from service.applications.daily import expire_drafts, send_overdue_alarms
 from service.clock import now
 from service.config import Settings
-from service.database import SessionDep, transaction
+from service.database import SessionDep, reading, transaction
 from service.errors import AccessDenied
 from service.mail import deliver, forget_settled
 from service.metrics import count_figures
@@ -28,8 +29,10 @@ from service.permits.issue import EXTEND_JOB, Workshop
 from service.permits.revoke import expire_permits
 from service.permits.signer import OperationsKeys, open_operations_keys
 from service.permits.workshop import SigningUnavailable, printing_of
+from service.pki.outside import REFRESH_JOB, refresh_outside_lists, stamps_until
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import PUBLISH_JOB
+from service.pki.tsa import ordered_timestamper, outside_tsas, time_anchors
 from service.storage import Storage, open_storage
 from service.web import SettingsDep, render
 
@@ -89,9 +92,17 @@ def open_keys(app: FastAPI) -> None:
     """Open the service's own keys; without a hierarchy the service runs, but signs nothing."""
     settings: Settings = app.state.settings
     try:
-        app.state.operations_keys = open_operations_keys(
+        own = open_operations_keys(
             settings.effective_keys_folder, settings.operations_passphrase.get_secret_value(), now
         )
+        timestamper = ordered_timestamper(
+            settings.tsa_addresses,
+            settings.effective_keys_folder,
+            own.timestamper,
+            engine=app.state.engine,
+            now=now,
+        )
+        app.state.operations_keys = replace(own, timestamper=timestamper)
     except KeyNotFound:
         log.warning("no_keys", advice="run `canting keys init`")
 
@@ -127,12 +138,25 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
     def extend(permit_id: str) -> None:
         own = _own_keys(app)
         workshop = Workshop(engine, app.state.storage, own.timestamper, now, printing_of(settings))
-        extend_document(workshop, uuid.UUID(permit_id), tsa=own.tsa)
+        with reading(engine) as session:
+            until = stamps_until(session, settings.tsa_addresses, own.tsa.certificate, now())
+        extend_document(
+            workshop,
+            uuid.UUID(permit_id),
+            tsa=own.tsa,
+            stamps_until=until,
+            time_anchors=time_anchors(settings.effective_keys_folder),
+        )
 
     def extend_due() -> None:
-        until = _own_keys(app).tsa.certificate.not_valid_after_utc
+        own = _own_keys(app).tsa.certificate
         with transaction(engine) as session:
+            until = stamps_until(session, settings.tsa_addresses, own, now())
             enqueue_extensions(session, stamps_until=until, now=now())
+
+    def refresh_outside() -> None:
+        tsas = outside_tsas(settings.tsa_addresses, settings.effective_keys_folder)
+        refresh_outside_lists(engine, tsas, now())
 
     def forget() -> None:
         with transaction(engine) as session:
@@ -143,6 +167,7 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
     return [
         jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
         jobs.Job(PUBLISH_JOB, publish, cron="17 * * * *"),
+        jobs.Job(REFRESH_JOB, refresh_outside, cron="37 * * * *"),
         jobs.Job(EXTEND_JOB, extend),
         jobs.Job("extend_due", extend_due, cron="15 1 * * *"),
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
@@ -160,6 +185,7 @@ def launch_jobs(app: FastAPI) -> None:
     with transaction(app.state.engine) as session:
         # What stood still may have missed an hourly run.
         jobs.enqueue(session, PUBLISH_JOB)
+        jobs.enqueue(session, REFRESH_JOB)
 
 
 def shutdown_jobs() -> None:

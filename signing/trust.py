@@ -24,6 +24,11 @@ from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
 
+TIME_ANCHOR_FILES = "timestamping/*.pem"
+"""Within the keys' folder: `NAME.pem` holds the root of the time-stamping authority NAME of another house, and
+the certificates between."""
+
+
 @dataclass(frozen=True)
 class Anchors:
     """`signing`: trust anchors for signatures and time stamps. `time`: other houses', for time stamps alone.

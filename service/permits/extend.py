@@ -4,6 +4,7 @@ Each extended file is a new registered version with a leaf of its own; older ver
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,8 @@ from service.permits.register import current_version
 from service.permits.signer import OpenKey
 from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document
-from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates
+from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates, newest_signer
+from signing.trust import is_self_issued
 from signing.validate import Indication, validate_document
 
 RENEWED_BEFORE = timedelta(days=365)
@@ -44,26 +46,40 @@ class ValidationData:
     trust_anchors: list[x509.Certificate]
 
 
-def extend_document(workshop: Workshop, permit_id: uuid.UUID, *, tsa: OpenKey) -> DocumentVersion | None:
+def extend_document(
+    workshop: Workshop,
+    permit_id: uuid.UUID,
+    *,
+    tsa: OpenKey,
+    stamps_until: datetime | None = None,
+    time_anchors: Sequence[x509.Certificate] = (),
+) -> DocumentVersion | None:
     """Bring a permit's newest version to B-LTA, or renew its archive time stamp; a durable job.
 
-    `tsa` is the authority behind the workshop's time stamps. Does nothing (None) when the document would
-    not live longer by it, so it is safe to repeat. Raises NotExtended when the result would not be
-    TOTAL-PASSED, and what storage and `signing` raise.
+    `tsa` is our own authority, which may be the one that stamps; `time_anchors` are those of other houses'.
+    `stamps_until` is when a time stamp of now will end, by `tsa` unless told. Does nothing (None) when the
+    document would not live longer by it, so it is safe to repeat. Raises NotExtended when the result would
+    not be TOTAL-PASSED, and what storage and `signing` raise.
     """
-    until = tsa.certificate.not_valid_after_utc
+    until = stamps_until or tsa.certificate.not_valid_after_utc
     with reading(workshop.engine) as session:
         version = current_version(session, session.get_one(Permit, permit_id))
         if version.level == "B-LTA" and until <= version.verifiable_until:
             return None
         pdf = get_document(workshop.storage, version.sha256)
         # The time stamp to come brings its own certificate alone: its issuers must be there already.
-        certificates = complete_chains(session, [*newest_certificates(pdf), tsa.certificate])
+        between = [each for each in time_anchors if not is_self_issued(each)]
+        certificates = complete_chains(session, [*newest_certificates(pdf), tsa.certificate, *between])
         known = ValidationData(certificates, current_lists(session), trust_anchors(session))
     if not known.crls:
         raise NotExtended("No revocation list has been published yet.")
     extended = _extend(pdf, version.level, known, workshop)
-    report = validate_document(extended, known.trust_anchors, at=workshop.clock(), crls=known.crls)
+    until = newest_signer(extended).not_valid_after_utc
+    if version.level == "B-LTA" and until <= version.verifiable_until:
+        return None
+    report = validate_document(
+        extended, known.trust_anchors, at=workshop.clock(), crls=known.crls, time_anchors=time_anchors
+    )
     if report.indication is not Indication.TOTAL_PASSED or report.signatures[0].level != "B-LTA":
         raise NotExtended(f"The extended document would not pass: {', '.join(report.reasons)}.")
     sha256 = put_document(workshop.storage, extended)
@@ -73,7 +89,7 @@ def extend_document(workshop: Workshop, permit_id: uuid.UUID, *, tsa: OpenKey) -
 
 def _extend(pdf: bytes, level: str, known: ValidationData, workshop: Workshop) -> bytes:
     assert workshop.timestamper is not None
-    if level != "B-LTA":
+    if level == "B-T":
         pdf = extend_to_lt(pdf, certificates=known.certificates, crls=known.crls)
         return add_archive_timestamp(pdf, timestamper=workshop.timestamper)
     return add_archive_timestamp(
