@@ -53,6 +53,7 @@ from service.permits import api as permits_api
 from service.permits import mandate_pages
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
+from service.pki import pages as pki_pages
 from service.pki.publish import Responders
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
@@ -91,6 +92,7 @@ ROUTERS: list[APIRouter] = [
     permits_api.router,
     permits_pages.router,
     pki_api.router,
+    pki_pages.router,
     site.router,
     transparency_api.router,
 ]

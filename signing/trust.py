@@ -23,10 +23,9 @@ from pyhanko_certvalidator.policy_decl import (
 from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
-
 TIME_ANCHOR_FILES = "timestamping/*.pem"
-"""Within the keys' folder: `NAME.pem` holds the root of the time-stamping authority NAME of another house, and
-the certificates between."""
+"""Within the keys' folder: `NAME.pem` holds the root of another house's time-stamping authority NAME, and the
+certificates between."""
 
 
 @dataclass(frozen=True)

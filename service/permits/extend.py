@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, select
 
 from service import jobs
 from service.accounts.access import SERVICE
@@ -17,7 +17,7 @@ from service.audit import record_event
 from service.database import reading, transaction
 from service.permits.issue import EXTEND_JOB, Workshop, log_status
 from service.permits.models import DocumentVersion, Permit
-from service.permits.register import current_version
+from service.permits.register import current_version, newest_versions
 from service.permits.signer import OpenKey
 from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document
@@ -138,29 +138,15 @@ def enqueue_extensions(session: Session, *, stamps_until: datetime, now: datetim
     A daily job, those first whose proof ends first. `stamps_until` is the end of the present time-stamping
     authority's certificate: what would not live longer by a new stamp waits until that is renewed.
     """
-    newest = (
-        select(DocumentVersion.permit_id, func.max(DocumentVersion.version).label("version"))
-        .group_by(col(DocumentVersion.permit_id))
-        .subquery()
-    )
+    newest = newest_versions()
+    until = newest.c.verifiable_until
     statement = (
-        select(DocumentVersion)
-        .join(
-            newest,
-            (newest.c.permit_id == col(DocumentVersion.permit_id))
-            & (newest.c.version == col(DocumentVersion.version)),
-        )
-        .where(
-            (col(DocumentVersion.level) != "B-LTA")
-            | (
-                (col(DocumentVersion.verifiable_until) < now + RENEWED_BEFORE)
-                & (col(DocumentVersion.verifiable_until) < stamps_until)
-            )
-        )
-        .order_by(col(DocumentVersion.verifiable_until))
+        select(newest.c.id, newest.c.permit_id)
+        .where((newest.c.level != "B-LTA") | (until < min(now + RENEWED_BEFORE, stamps_until)))
+        .order_by(until)
         .limit(AT_ONCE)
     )
     due = session.exec(statement).all()
-    for version in due:
-        jobs.enqueue(session, EXTEND_JOB, str(version.permit_id), key=f"{version.id}:{now:%Y%m%d}")
+    for version_id, permit_id in due:
+        jobs.enqueue(session, EXTEND_JOB, str(permit_id), key=f"{version_id}:{now:%Y%m%d}")
     return len(due)

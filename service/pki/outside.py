@@ -177,13 +177,16 @@ def newest_outside(session: Session, tsa: str) -> OutsideCertificate | None:
 
 
 def stamps_until(
-    session: Session, addresses: Sequence[TsaAddress], own: x509.Certificate, now: datetime
+    session: Session, addresses: Sequence[TsaAddress], own_end: datetime, now: datetime
 ) -> datetime:
-    """Return until when a time stamp of now will hold, by the first authority that answered lately."""
+    """Return until when a time stamp of now will hold, by the first authority that answered lately.
+
+    `own_end` is the end of our own authority's certificate.
+    """
     for each in addresses:
         if each == LOCAL_TSA:
-            return own.not_valid_after_utc
+            return own_end
         row = newest_outside(session, each.name)
         if row is not None and now - row.answered_at < ANSWERED_LATELY:
             return row.not_after
-    return own.not_valid_after_utc
+    return own_end

@@ -29,6 +29,7 @@ from signing.errors import TimestampUnavailable
 
 DIGEST = bytes(range(32))
 OWN = throwaway_pki().tsa
+OWN_END = OWN.certificate.not_valid_after_utc
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_the_first_authority_stamps_once_its_lists_are_known(
 
     assert stamped_by(token) == house.tsa.certificate
     with reading(service.engine) as session:
-        assert stamps_until(session, service.addresses, OWN.certificate, service.now) == (
+        assert stamps_until(session, service.addresses, OWN_END, service.now) == (
             house.tsa.certificate.not_valid_after_utc
         )
 
@@ -222,7 +223,7 @@ def test_an_authority_that_was_silent_for_long_does_not_say_until_when(service: 
     addresses = (*service.addresses, LOCAL_TSA)
     with transaction(service.engine) as session:
         later = service.now + timedelta(hours=4)
-        assert stamps_until(session, addresses, OWN.certificate, later) == OWN.certificate.not_valid_after_utc
+        assert stamps_until(session, addresses, OWN_END, later) == OWN_END
 
 
 def test_the_setting_is_read() -> None:
