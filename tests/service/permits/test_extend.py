@@ -1,5 +1,6 @@
 """Documents that outlive their certificates: B-LTA after issuing, renewed, and judged over the decades."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,8 @@ from service.pki.register import CertificateRevoked, current_lists, revoke_certi
 from service.pki.tsa import ordered_timestamper, outside_tsas, time_anchors
 from service.storage import get_document, open_storage
 from service.verification.examiner import examine
+from service.verification.sandbox import Sandbox
+from service.verification.verify import Reader, Verification, verify_file
 from signing.errors import TimestampUnavailable
 from signing.validate import ValidationReport, validate_document
 
@@ -45,6 +48,7 @@ class House:
     keys: SoftwareKeyStore
     workshop: Workshop
     issued: cases.Issued
+    sandbox: Sandbox
     now: datetime
 
     def extend(self) -> DocumentVersion | None:
@@ -74,9 +78,16 @@ class House:
         pdf = get_document(self.workshop.storage, version.sha256)
         return validate_document(pdf, load_trust_anchors(self.keys.folder), at=self.now, crls=crls)
 
+    def verify(self, version: DocumentVersion) -> Verification:
+        """Verify a registered version as a stranger would, through the examiner and the log."""
+        pdf = get_document(self.workshop.storage, version.sha256)
+        reader = Reader("id", "https://izin.contoh.invalid")
+        with reading(self.workshop.engine) as session:
+            return verify_file(session, self.sandbox, pdf, now=self.now, reader=reader)
+
 
 @pytest.fixture
-def house(engine: Engine, tmp_path: Path, now: datetime) -> House:
+def house(engine: Engine, tmp_path: Path, now: datetime) -> Iterator[House]:
     keys = cases.make_keys(tmp_path / "keys", now - timedelta(days=1))
     own = open_operations_keys(keys.folder, cases.OPERATIONS_PASSPHRASE, lambda: now)
     printing = Printing("https://izin.contoh.invalid", is_sample=True)
@@ -87,7 +98,9 @@ def house(engine: Engine, tmp_path: Path, now: datetime) -> House:
         case = cases.bring_to_signature(session, city, now)
     signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
     issued = cases.issue_case(workshop, city, case, signer, now)
-    return House(keys, workshop, issued, now + timedelta(minutes=1))
+    sandbox = Sandbox(keys.folder, seconds=20)
+    yield House(keys, workshop, issued, sandbox, now + timedelta(minutes=1))
+    sandbox.close()
 
 
 def test_an_issued_document_becomes_b_lta_and_both_versions_pass(house: House) -> None:
@@ -247,8 +260,12 @@ def test_a_permit_stamped_by_another_house_is_judged_by_its_root_and_lists(house
 
 
 def test_a_permit_is_proven_over_thirty_years(house: House, now: datetime) -> None:
-    """Its signer is revoked and expires, authorities are rolled over, and every seven years it is stamped."""
+    """Its signer is revoked and expires, root and authorities are renewed and end, and stamps are renewed.
+
+    Every year the service verifies the newest version as it does a stranger's file.
+    """
     operations, root = cases.OPERATIONS_PASSPHRASE, cases.ROOT_PASSPHRASE
+    first = [chain[0] for name in house.keys.names() if (chain := house.keys.certificates(name))]
     house.publish()
     assert house.extend()
     for year in range(1, 31):
@@ -268,8 +285,12 @@ def test_a_permit_is_proven_over_thirty_years(house: House, now: datetime) -> No
         extended = house.extend()
         assert (extended is not None) == (year % 7 == 0)
         newest = house.versions()[-1]
-        report = house.judge(newest)
-        assert (year, report.indication, report.reasons) == (year, "TOTAL-PASSED", ())
+        found = house.verify(newest)
+        assert found.signature is not None
+        assert (year, found.verdict, found.signature.indication) == (year, "genuine", "TOTAL-PASSED")
+        assert (found.signature.level, found.log["included"]) == ("B-LTA", True)
         assert newest.verifiable_until > house.now
     assert newest.version == 6
+    assert all(each.not_valid_after_utc < house.now for each in first)
+    assert {"root-2", "issuing-5", "tsa-5"} <= set(house.keys.names())
     assert house.judge(house.versions()[0]).reasons != (), "without renewal nothing is proven so long"
