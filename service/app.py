@@ -54,7 +54,7 @@ from service.permits import mandate_pages
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
 from service.pki import pages as pki_pages
-from service.pki.publish import Responders
+from service.pki.answers import Responders
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
 from service.verification import pages as verification_pages

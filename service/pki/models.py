@@ -46,6 +46,21 @@ class RevocationList(SQLModel, table=True):
     der: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class OcspAnswer(SQLModel, table=True):
+    """An answer signed beforehand, for queries without a nonce (RFC 5019)."""
+
+    __tablename__ = "ocsp_answer"
+
+    cert_id: str = Field(primary_key=True, max_length=64)
+    """SHA-256 of the CertID asked about, in hexadecimal digits."""
+    serial: str = Field(max_length=40)
+    says: str = Field(max_length=80)
+    """The status that it tells, to notice that the register says something else by now."""
+    this_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    next_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    der: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class OutsideCertificate(SQLModel, table=True):
     """A certificate with which a time-stamping authority of another house has stamped."""
 

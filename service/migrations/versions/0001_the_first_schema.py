@@ -582,6 +582,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_outside_certificate_tsa"), ["tsa"], unique=False)
 
     op.create_table(
+        "ocsp_answer",
+        sa.Column("cert_id", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("says", sa.String(length=80), nullable=False),
+        sa.Column("this_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("cert_id"),
+    )
+    op.create_table(
         "expiry_alarm",
         sa.Column("subject", sa.String(length=80), nullable=False),
         sa.Column("stage", sa.Integer(), nullable=False),
@@ -624,6 +634,7 @@ def downgrade() -> None:
     op.drop_table("proof_renewal_item")
     op.drop_table("proof_renewal")
     op.drop_table("expiry_alarm")
+    op.drop_table("ocsp_answer")
     with op.batch_alter_table("outside_certificate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outside_certificate_tsa"))
 
