@@ -90,3 +90,9 @@ class CertificateNotValid(KeysError):
     """The certificate of the key is not valid at this time."""
 
     code = "certificate_not_valid"
+
+
+class TimestampNotGranted(KeysError):
+    """A time-stamping authority gave no time stamp, or one over something else."""
+
+    code = "timestamp_not_granted"

@@ -22,6 +22,8 @@ LONGEST_NONCE = 128
 _BASIC = "1.3.6.1.5.5.7.48.1.1"
 _NONCE = "1.3.6.1.5.5.7.48.1.2"
 _OIDS = {"sha1": "1.3.14.3.2.26", "sha256": "2.16.840.1.101.3.4.2.1"}
+ALGORITHMS = ("sha1", "sha256")
+"""The hashes by which queries name issuers."""
 _HASHES = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
 
 
@@ -51,13 +53,18 @@ class CertId:
             integer(self.serial_number),
         )
 
-    def is_issued_by(self, issuer: x509.Certificate) -> bool:
-        """Tell whether the hashes are those of an issuer's certificate (RFC 6960 §4.1.1)."""
-        digest = _HASHES[self.algorithm]
+    @classmethod
+    def of(cls, issuer: x509.Certificate, serial_number: int, algorithm: str) -> "CertId":
+        """Return how a query names a certificate of an issuer (RFC 6960 §4.1.1)."""
+        digest = _HASHES[algorithm]
         parsed = asn1_x509.Certificate.load(issuer.public_bytes(Encoding.DER))
         key = bytes(parsed.public_key["public_key"])
         name = issuer.subject.public_bytes()
-        return (self.name_hash, self.key_hash) == (digest(name).digest(), digest(key).digest())
+        return cls(algorithm, digest(name).digest(), digest(key).digest(), serial_number)
+
+    def is_issued_by(self, issuer: x509.Certificate) -> bool:
+        """Tell whether the hashes are those of an issuer's certificate."""
+        return self == CertId.of(issuer, self.serial_number, self.algorithm)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,25 @@ def respond(
         return _refusal(_ResponseStatus.UNAUTHORIZED)
     answers = [_single(each, status_of(each), now, next_update) for each in wanted]
     return _sign(responder, answers, nonce, now)
+
+
+def asked_alone(query: bytes) -> CertId | None:
+    """Return what a query asks about when it asks about one certificate and without a nonce.
+
+    Its answer can be made beforehand (RFC 5019 §2.1).
+    """
+    try:
+        wanted, nonce = _read_query(query)
+    except _Malformed:
+        return None
+    return wanted[0] if len(wanted) == 1 and nonce is None else None
+
+
+def answer_beforehand(
+    responder: OpenKey, cert_id: CertId, status: CertStatus, *, now: datetime, next_update: datetime
+) -> bytes:
+    """Return the DER OCSPResponse to a query about one certificate without a nonce (RFC 5019 §2.2)."""
+    return _sign(responder, [_single(cert_id, status, now, next_update)], None, now)
 
 
 def _read_query(query: bytes) -> tuple[list[CertId], bytes | None]:

@@ -53,7 +53,8 @@ from service.permits import api as permits_api
 from service.permits import mandate_pages
 from service.permits import pages as permits_pages
 from service.pki import api as pki_api
-from service.pki.publish import Responders
+from service.pki import pages as pki_pages
+from service.pki.answers import Responders
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
 from service.verification import pages as verification_pages
@@ -92,6 +93,7 @@ ROUTERS: list[APIRouter] = [
     permits_api.schemas,
     permits_pages.router,
     pki_api.router,
+    pki_pages.router,
     site.router,
     transparency_api.router,
 ]

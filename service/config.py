@@ -1,6 +1,8 @@
 """Settings, read from the environment (`CANTING_…`) once, by `app` and the command line alone."""
 
 import base64
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,6 +12,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 DEMONSTRATION_SECRET = "demonstration-only-not-a-secret"  # noqa: S105 (refused in production)
 
 SHORTEST_SECRET = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TsaAddress:
+    """A time-stamping authority: its name, its address, and the policy it shall stamp under."""
+
+    name: str
+    url: str = ""
+    policy: str | None = None
+
+
+LOCAL_TSA = TsaAddress("local")
 
 
 class Settings(BaseSettings):
@@ -54,6 +68,9 @@ class Settings(BaseSettings):
     operations_passphrase: SecretStr = SecretStr("")
     """Opens the service's own keys (TSA, seal, log), never an official's."""
 
+    tsa_urls: str = "local"
+    """Time-stamping authorities in their order: `local`, or `name=address` with a policy after it or not."""
+
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(default=25, ge=1, le=65535)
     smtp_user: str = ""
@@ -85,6 +102,12 @@ class Settings(BaseSettings):
         parse_wrapping_keys(value.get_secret_value())
         return value
 
+    @field_validator("tsa_urls")
+    @classmethod
+    def _tsa_addresses_are_read(cls, value: str) -> str:
+        parse_tsa_urls(value)
+        return value
+
     @model_validator(mode="after")
     def _safe_for_production(self) -> Self:
         if self.environment != "production":
@@ -106,6 +129,10 @@ class Settings(BaseSettings):
     @property
     def effective_keys_folder(self) -> Path:
         return self.keys_folder or self.data_folder / "keys"
+
+    @property
+    def tsa_addresses(self) -> tuple[TsaAddress, ...]:
+        return parse_tsa_urls(self.tsa_urls)
 
     @property
     def secure_cookies(self) -> bool:
@@ -131,3 +158,24 @@ def parse_wrapping_keys(text: str) -> dict[str, bytes]:
     if not keys:
         raise ValueError("CANTING_WRAPPING_KEYS names no key")
     return keys
+
+
+_TSA = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9-]{0,39})=(?P<url>https?://\S+?)(?:\s+(?P<policy>[0-9]+(\.[0-9]+)+))?"
+)
+
+
+def parse_tsa_urls(text: str) -> tuple[TsaAddress, ...]:
+    """Parse `national=https://tsa.example.org 1.2.3, local` into authorities, the first to ask first.
+
+    Raises ValueError for what is neither `local` nor a named http address, and for a name given twice.
+    """
+    found: list[TsaAddress] = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        match = _TSA.fullmatch(item)
+        if item != LOCAL_TSA.name and (match is None or match["name"] == LOCAL_TSA.name):
+            raise ValueError("CANTING_TSA_URLS holds `local` and `name=https://…`, comma-separated")
+        found.append(TsaAddress(match["name"], match["url"], match["policy"]) if match else LOCAL_TSA)
+    if not found or len({each.name for each in found}) < len(found):
+        raise ValueError("CANTING_TSA_URLS names no authority, or one twice")
+    return tuple(found)

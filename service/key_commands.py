@@ -19,10 +19,10 @@ from service.config import parse_wrapping_keys
 from service.console import Refused, opened, read_secret, read_settings, require_schema, say
 from service.database import transaction
 from service.pki.enrol import enrol_signer, make_hierarchy, renew_service_key
+from service.pki.overview import key_overview
 from service.pki.register import (
     HOLD,
     REASONS,
-    key_states,
     record_folder,
     reinstate_certificate,
     revoke_certificate,
@@ -95,15 +95,29 @@ def keys_passphrase(
 
 @keys_app.command("list")
 def keys_list() -> None:
-    """List every certificate: key, subject, issuer, last day, state."""
+    """List every key: name, subject, issuer, last day, state, next action, from when, proven until."""
     settings = read_settings()
     with opened(settings) as engine:
         require_schema(engine)
         with transaction(engine) as session:
-            record_folder(session, SoftwareKeyStore(settings.effective_keys_folder), clock.now())
-            for each in key_states(session, clock.now()):
-                row, last_day = each.row, clock.city_date(each.row.not_after)
-                print(row.key_name, row.subject, row.issuer, last_day, each.state, sep="\t")
+            keys = SoftwareKeyStore(settings.effective_keys_folder)
+            record_folder(session, keys, clock.now())
+            for each in key_overview(session, settings.tsa_addresses, clock.now(), keys.names()):
+                days = [_day(moment) for moment in (each.not_after, each.act_from, each.verifiable_until)]
+                print(
+                    each.name,
+                    each.subject,
+                    each.issuer,
+                    days[0],
+                    each.state,
+                    each.action,
+                    *days[1:],
+                    sep="\t",
+                )
+
+
+def _day(moment: datetime | None) -> str:
+    return clock.city_date(moment).isoformat() if moment else "-"
 
 
 @keys_app.command("revoke")

@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
@@ -19,17 +20,21 @@ from service.accounts.sessions import forget_expired
 from service.applications.daily import expire_drafts, send_overdue_alarms
 from service.clock import now
 from service.config import Settings
-from service.database import SessionDep, transaction
+from service.database import SessionDep, reading, transaction
 from service.errors import AccessDenied
 from service.mail import deliver, forget_settled
 from service.metrics import count_figures
+from service.permits.alarms import send_expiry_alarms
 from service.permits.extend import enqueue_extensions, extend_document
 from service.permits.issue import EXTEND_JOB, Workshop
+from service.permits.renewal import RENEW_JOB, run_slice
 from service.permits.revoke import expire_permits
 from service.permits.signer import OperationsKeys, open_operations_keys
 from service.permits.workshop import SigningUnavailable, printing_of
+from service.pki.outside import REFRESH_JOB, refresh_outside_lists, stamps_until
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import PUBLISH_JOB
+from service.pki.tsa import ordered_timestamper, outside_tsas, time_anchors
 from service.storage import Storage, open_storage
 from service.web import SettingsDep, render
 
@@ -89,9 +94,17 @@ def open_keys(app: FastAPI) -> None:
     """Open the service's own keys; without a hierarchy the service runs, but signs nothing."""
     settings: Settings = app.state.settings
     try:
-        app.state.operations_keys = open_operations_keys(
+        own = open_operations_keys(
             settings.effective_keys_folder, settings.operations_passphrase.get_secret_value(), now
         )
+        timestamper = ordered_timestamper(
+            settings.tsa_addresses,
+            settings.effective_keys_folder,
+            own.timestamper,
+            engine=app.state.engine,
+            now=now,
+        )
+        app.state.operations_keys = replace(own, timestamper=timestamper)
     except KeyNotFound:
         log.warning("no_keys", advice="run `canting keys init`")
 
@@ -124,15 +137,36 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         if keys.names():
             publish_revocation_lists(engine, keys, passphrase, now())
 
-    def extend(permit_id: str) -> None:
+    def extend(permit_id: uuid.UUID) -> object:
         own = _own_keys(app)
         workshop = Workshop(engine, app.state.storage, own.timestamper, now, printing_of(settings))
-        extend_document(workshop, uuid.UUID(permit_id), tsa=own.tsa)
+        with reading(engine) as session:
+            end = own.tsa.certificate.not_valid_after_utc
+            until = stamps_until(session, settings.tsa_addresses, end, now())
+        return extend_document(
+            workshop,
+            permit_id,
+            tsa=own.tsa,
+            stamps_until=until,
+            time_anchors=time_anchors(settings.effective_keys_folder),
+        )
 
     def extend_due() -> None:
-        until = _own_keys(app).tsa.certificate.not_valid_after_utc
+        own_end = _own_keys(app).tsa.certificate.not_valid_after_utc
         with transaction(engine) as session:
+            until = stamps_until(session, settings.tsa_addresses, own_end, now())
             enqueue_extensions(session, stamps_until=until, now=now())
+
+    def renew(renewal_id: str, up_to: int) -> None:
+        run_slice(engine, uuid.UUID(renewal_id), up_to, extend, now)
+
+    def alarm() -> None:
+        with transaction(engine) as session:
+            send_expiry_alarms(session, settings.tsa_addresses, now())
+
+    def refresh_outside() -> None:
+        tsas = outside_tsas(settings.tsa_addresses, settings.effective_keys_folder)
+        refresh_outside_lists(engine, tsas, now())
 
     def forget() -> None:
         with transaction(engine) as session:
@@ -143,11 +177,14 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
     return [
         jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
         jobs.Job(PUBLISH_JOB, publish, cron="17 * * * *"),
-        jobs.Job(EXTEND_JOB, extend),
+        jobs.Job(REFRESH_JOB, refresh_outside, cron="37 * * * *"),
+        jobs.Job(EXTEND_JOB, lambda permit_id: extend(uuid.UUID(permit_id))),
+        jobs.Job(RENEW_JOB, renew),
         jobs.Job("extend_due", extend_due, cron="15 1 * * *"),
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
         jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
         jobs.Job("forget_old", forget, cron="45 0 * * *"),
+        jobs.Job("expiry_alarm", alarm, cron="30 6 * * *"),
         jobs.Job("overdue_alarm", remind, cron="0 7 * * 1-5"),
     ]
 
@@ -160,6 +197,7 @@ def launch_jobs(app: FastAPI) -> None:
     with transaction(app.state.engine) as session:
         # What stood still may have missed an hourly run.
         jobs.enqueue(session, PUBLISH_JOB)
+        jobs.enqueue(session, REFRESH_JOB)
 
 
 def shutdown_jobs() -> None:

@@ -18,6 +18,7 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESSubIndic
 from pyhanko.sign.general import extract_certificate_info
 from pyhanko.sign.validation.ades import (
+    ades_basic_validation,
     ades_timestamp_validation,
     ades_with_time_validation,
 )
@@ -35,6 +36,8 @@ from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
 from signing.update import run
+
+SIGNATURE_TIME_STAMP = "signature_time_stamp_token"
 
 _DIGESTS = ("sha256", "sha384", "sha512")
 
@@ -88,8 +91,9 @@ def judge_archived(
 
     The last time stamp must hold at `at`. Each proves that what it covers existed at its time: there the
     one before it must have held, and at the time of the first the signature with its own time stamp, each
-    by the validation data in the document of then (EN 319 102-1 §5.6.3.4). `policy` knows all validation
-    data; what came later can only speak against a certificate, by a revocation before its use.
+    by the validation data in the document of then (EN 319 102-1 §5.6.3.4). A signature without a time stamp
+    of its own is proven at the time of the first (EN 319 142-1 §6.3). `policy` knows all validation data;
+    what came later can only speak against a certificate, by a revocation before its use.
     """
     crls = policy.local_knowledge.known_crls
     for stamp in reversed(archive_stamps(signature)):
@@ -101,9 +105,10 @@ def judge_archived(
         at = _stamped_at(stamp)
         covered = HistoricalResolver(signature.reader, revision=stamp.signed_revision)
         policy = replace(policy, local_knowledge=embedded_knowledge(covered))
+    stamped = is_time_stamped(signature)
     timing, handlers = judge_at(at, policy)
     result = run(
-        ades_with_time_validation(
+        (ades_with_time_validation if stamped else ades_basic_validation)(
             signature.signed_data,
             policy,
             timing_info=timing,
@@ -113,11 +118,18 @@ def judge_archived(
     )
     status = result.api_status
     proof: TimestampSignatureStatus | None = status.timestamp_validity if status else None
-    if not (status and proof and proof.valid and proof.trusted):
+    if not status or (stamped and not (proof and proof.valid and proof.trusted)):
         return result.ades_subindic, None
-    late = _revoked(_used(proof), crls, at) or _revoked(_used(status), crls, proof.timestamp)
+    proven_at = proof.timestamp if proof else at
+    late = (proof and _revoked(_used(proof), crls, at)) or _revoked(_used(status), crls, proven_at)
     passed = result.ades_subindic is AdESPassed.OK
-    return AdESIndeterminate.REVOKED_NO_POE if passed and late else result.ades_subindic, proof.timestamp
+    return AdESIndeterminate.REVOKED_NO_POE if passed and late else result.ades_subindic, proven_at
+
+
+def is_time_stamped(signature: EmbeddedPdfSignature) -> bool:
+    """Tell whether a signature carries a time stamp of its own (EN 319 122-1 §5.3)."""
+    unsigned = signature.signer_info["unsigned_attrs"] or ()
+    return any(attribute["type"].native == SIGNATURE_TIME_STAMP for attribute in unsigned)
 
 
 def _judge_stamp(

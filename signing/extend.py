@@ -19,12 +19,12 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from keys.timestamp import Timestamper
+from signing.archive import SIGNATURE_TIME_STAMP, is_time_stamped
 from signing.errors import NothingToExtend, SignatureDoesNotFit, UnreadableDocument
 from signing.sign import time_stamp_token
 from signing.update import INVISIBLE, UpdateWriter, run
 
 ARCHIVE_FIELD_NAME = "CapWaktuArsip"
-_STAMP = "signature_time_stamp_token"
 
 
 def extend_to_lt(
@@ -47,8 +47,7 @@ def extend_to_lt(
     signature = next((each for each in signatures if each.sig_object_type == "/Sig"), None)
     if signature is None:
         raise NothingToExtend("The document carries no signature.")
-    unsigned = {attribute["type"].native for attribute in signature.signer_info["unsigned_attrs"] or ()}
-    if _STAMP not in unsigned:
+    if not is_time_stamped(signature):
         raise NothingToExtend("The signature carries no time stamp, so B-LT would prove no time.")
     _add_validation_data(writer, pdf, signature, certificates, crls, ocsp_responses)
     output = io.BytesIO()
@@ -66,9 +65,10 @@ def add_archive_timestamp(
 ) -> bytes:
     """Return the document under a document time stamp: B-LTA, or its renewal (EN 319 142-1 §5.5).
 
-    A renewal first adds the validation data of the last archive time stamp, as `extend_to_lt` takes them,
-    in the same update: they must say that its authority's certificate was good until now, so renew before
-    that certificate or an algorithm ends. On a B-LT document they can be left out.
+    The validation data of the last signature or time stamp, as `extend_to_lt` takes them, are added in the
+    same update: they must say that its certificate was good until now, so stamp before that certificate or an
+    algorithm ends. On a B-LT document they can be left out. What no time stamp covered so far, a B-B
+    signature, is proven by this one (EN 319 142-1 §6.3: a document time stamp gives the trusted time too).
 
     Raises NothingToExtend without validation data to preserve, TimestampUnavailable, SignatureDoesNotFit,
     UnreadableDocument, and ValueError for validation data that is not DER.
@@ -103,10 +103,22 @@ def newest_certificates(pdf: bytes) -> list[x509.Certificate]:
     if not signatures:
         raise NothingToExtend("The document carries no signature.")
     newest = signatures[-1]
-    stamps = (each for each in newest.signer_info["unsigned_attrs"] or () if each["type"].native == _STAMP)
+    unsigned = newest.signer_info["unsigned_attrs"] or ()
+    stamps = (each for each in unsigned if each["type"].native == SIGNATURE_TIME_STAMP)
     containers = [newest.signed_data, *(token["content"] for each in stamps for token in each["values"])]
     found = {each.chosen.dump() for container in containers for each in container["certificates"]}
     return [x509.load_der_x509_certificate(der) for der in sorted(found)]
+
+
+def newest_signer(pdf: bytes) -> x509.Certificate:
+    """Return the certificate behind a document's last signature or document time stamp: it ends the proof.
+
+    Raises NothingToExtend without a signature, UnreadableDocument.
+    """
+    _, signatures = _open(pdf)
+    if not signatures:
+        raise NothingToExtend("The document carries no signature.")
+    return x509.load_der_x509_certificate(signatures[-1].signer_cert.dump())
 
 
 class _Stamps(TimeStamper):

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from datetime import datetime
 
 from asn1crypto import cms, tsp
@@ -28,6 +29,7 @@ from signing.errors import (
     TimestampUnavailable,
     UnreadableDocument,
 )
+from signing.trust import is_self_issued
 from signing.update import INVISIBLE, UpdateWriter
 
 FIELD_NAME = "TandaTangan"
@@ -41,6 +43,7 @@ def sign_document(
     *,
     signed_at: datetime,
     timestamper: Timestamper | None,
+    without_time_stamp: Callable[[TimestampUnavailable], None] | None = None,
     reason: str | None = None,
     location: str | None = None,
     field_name: str = FIELD_NAME,
@@ -51,11 +54,15 @@ def sign_document(
     anchor: B-T with a `timestamper`, else B-B. `signed_at` (aware) becomes /M, the claimed time
     (EN 319 142-1 §5.3). A field of that name made by the renderer is filled; otherwise one is made.
 
+    When no time stamp can be had, `without_time_stamp` is told why and the signature, which is made once, is
+    B-B; without it TimestampUnavailable is raised.
+
     Raises SignerCertificateNotValid, SignerCertificateUnsuitable, AlreadySigned, TimestampUnavailable,
     SignatureDoesNotFit or UnreadableDocument; whatever `signer.sign` raises passes through.
     """
     require_document_signer(signer.certificate, signed_at)
-    certificates = [signer.certificate, *(issuer for issuer in signer.chain if not _self_issued(issuer))]
+    # A validator brings its own trust anchors: embedding one proves nothing.
+    certificates = [signer.certificate, *(issuer for issuer in signer.chain if not is_self_issued(issuer))]
     size = sign_content_size(signer, certificates)
     if timestamper:
         size += timestamper.token_size + _ATTRIBUTE_SIZE
@@ -76,7 +83,7 @@ def sign_document(
         DATA,
         prepared.document_digest,
         certificates=certificates,
-        unsigned_attributes=(lambda value: [_timestamp(value, timestamper)]) if timestamper else None,
+        unsigned_attributes=lambda value: _timestamps(value, timestamper, without_time_stamp),
     )
     if 2 * len(signature) > prepared.reserved_region_end - prepared.reserved_region_start - 2:
         raise SignatureDoesNotFit("The signature and its time stamp need more room than was reserved.")
@@ -127,10 +134,22 @@ def _follow_structure_when_tabbing(writer: UpdateWriter, page: generic.Dictionar
         writer.update_container(page)
 
 
-def _timestamp(signature: bytes, timestamper: Timestamper) -> bytes:
-    """Return the signature-time-stamp attribute over the signature's value (EN 319 122-1 §5.3)."""
-    token = time_stamp_token(hashlib.sha256(signature).digest(), timestamper)
-    return attribute(SIGNATURE_TIME_STAMP_TOKEN, token)
+def _timestamps(
+    signature: bytes,
+    timestamper: Timestamper | None,
+    without_time_stamp: Callable[[TimestampUnavailable], None] | None,
+) -> list[bytes]:
+    """Return the signature-time-stamp attribute over the signature's value, if any (EN 319 122-1 §5.3)."""
+    if timestamper is None:
+        return []
+    try:
+        token = time_stamp_token(hashlib.sha256(signature).digest(), timestamper)
+    except TimestampUnavailable as error:
+        if without_time_stamp is None:
+            raise
+        without_time_stamp(error)
+        return []
+    return [attribute(SIGNATURE_TIME_STAMP_TOKEN, token)]
 
 
 def time_stamp_token(digest: bytes, timestamper: Timestamper) -> bytes:
@@ -145,8 +164,3 @@ def time_stamp_token(digest: bytes, timestamper: Timestamper) -> bytes:
     if not stamped or stamped.native != digest:
         raise TimestampUnavailable("The time stamp is not over what was to be stamped.")
     return token
-
-
-def _self_issued(certificate: x509.Certificate) -> bool:
-    """Tell a trust anchor: a validator brings its own, so embedding it proves nothing."""
-    return certificate.issuer == certificate.subject

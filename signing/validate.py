@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.decode_limits import DecodeLimits
-from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
@@ -25,26 +23,19 @@ from pyhanko.sign.validation.ades import (
     ades_with_time_validation,
 )
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
-from pyhanko.sign.validation.policy_decl import (
-    LocalKnowledge,
-    RevinfoOnlineFetchingRule,
-    RevocationInfoGatheringSpec,
-    SignatureValidationSpec,
-)
-from pyhanko.sign.validation.settings import KeyUsageConstraints
+from pyhanko.sign.validation.policy_decl import LocalKnowledge, SignatureValidationSpec
 from pyhanko.sign.validation.status import SignatureCoverageLevel
-from pyhanko_certvalidator.context import CertValidationPolicySpec
-from pyhanko_certvalidator.policy_decl import (
-    CertRevTrustPolicy,
-    RevocationCheckingPolicy,
-    RevocationCheckingRule,
-)
-from pyhanko_certvalidator.registry import SimpleTrustManager
-from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
-from signing.archive import archive_stamps, embedded_knowledge, judge_archived, judge_at
+from signing.archive import (
+    archive_stamps,
+    embedded_knowledge,
+    is_time_stamped,
+    judge_archived,
+    judge_at,
+)
 from signing.container import container_intact, updates_intact
 from signing.errors import UnreadableDocument
+from signing.trust import Anchors, read_lists, trust_policy
 from signing.update import run
 
 
@@ -111,9 +102,13 @@ def validate_document(
     *,
     at: datetime,
     crls: Sequence[bytes] = (),
+    time_anchors: Sequence[x509.Certificate] = (),
     decode_limits: DecodeLimits | None = None,
 ) -> ValidationReport:
     """Validate every signature of a PDF at the time `at` (aware), up to the given trust anchors only.
+
+    `time_anchors` are trusted for time stamps alone: roots of other houses' time-stamping authorities, and
+    certificates between.
 
     Without `crls` (DER), and validation data in the document, revocation is not judged. With them, every
     certificate below an authority must be found unrevoked on a CRL, or by an OCSP response, that is fresh
@@ -148,7 +143,8 @@ def validate_document(
         return _malformed()
     if not signatures:
         return ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
-    reports = tuple(_validate_signature(pdf, signature, trust_anchors, crls, at) for signature in signatures)
+    anchors = Anchors(trust_anchors, time_anchors)
+    reports = tuple(_validate_signature(pdf, signature, anchors, crls, at) for signature in signatures)
     worst = max(reports, key=lambda report: _SEVERITY.index(report.indication))
     reasons = tuple(dict.fromkeys(reason for report in reports for reason in report.reasons))
     return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
@@ -168,30 +164,17 @@ def _malformed() -> ValidationReport:
 
 
 def _policy(
-    signature: EmbeddedPdfSignature, trust_anchors: Sequence[x509.Certificate], crls: Sequence[bytes]
+    signature: EmbeddedPdfSignature, anchors: Anchors, crls: Sequence[bytes]
 ) -> SignatureValidationSpec:
-    """Say whom to trust, what is known about revocation, and that nothing may be fetched."""
-    anchors = [asn1_x509.Certificate.load(each.public_bytes(Encoding.DER)) for each in trust_anchors]
-    brought = [CRLContainer(asn1_crl.CertificateList.load(der)) for der in crls]
+    """Say whom to trust, what is known about revocation, and whose revocation must be known."""
     embedded = embedded_knowledge(signature.reader)
-    lists = [*brought, *embedded.known_crls]
+    lists = [*read_lists(crls), *embedded.known_crls]
     archived = bool(archive_stamps(signature))
-    covers_authorities = any(each.crl_data.issuer == anchor.subject for each in lists for anchor in anchors)
-    required, unchecked = RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, RevocationCheckingRule.NO_CHECK
-    checking = RevocationCheckingPolicy(
-        ee_certificate_rule=required if archived or lists or embedded.known_ocsps else unchecked,
-        intermediate_ca_cert_rule=required if archived or covers_authorities else unchecked,
-    )
-    return SignatureValidationSpec(
-        cert_validation_policy=CertValidationPolicySpec(
-            # An explicit list, even an empty one, keeps the operating system's anchors out.
-            trust_manager=SimpleTrustManager.build(trust_roots=anchors),
-            revinfo_policy=CertRevTrustPolicy(checking),
-        ),
-        # pyHanko demands no usage unless told, and would take a TSA's certificate for a signer's.
-        key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
-        revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
-        local_knowledge=replace(embedded, known_crls=lists),
+    return trust_policy(
+        anchors,
+        replace(embedded, known_crls=lists),
+        judges_signers=archived or bool(lists or embedded.known_ocsps),
+        judges_authorities=archived or anchors.have_list(lists),
     )
 
 
@@ -209,15 +192,15 @@ class _Integrity:
 def _validate_signature(
     pdf: bytes,
     signature: EmbeddedPdfSignature,
-    trust_anchors: Sequence[x509.Certificate],
+    anchors: Anchors,
     crls: Sequence[bytes],
     at: datetime,
 ) -> SignatureReport:
     try:
-        policy = _policy(signature, trust_anchors, crls)
+        policy = _policy(signature, anchors, crls)
         signature.compute_integrity_info()  # type: ignore[no-untyped-call]
         integrity = _integrity(pdf, signature)
-        level = _level(signature, embedded_knowledge(signature.reader))
+        level = _level(signature)
         sub_indication, timestamped_at = _ades(signature, level, policy, at)
         certificate = signature.signer_cert
         signer, der = certificate.subject.native.get("common_name"), certificate.dump()
@@ -293,19 +276,29 @@ def _in_force(certificate: asn1_x509.Certificate, signed: datetime) -> AdESSubIn
     return AdESIndeterminate.EXPIRED if signed > certificate.not_valid_after else AdESPassed.OK
 
 
-def _level(signature: EmbeddedPdfSignature, knowledge: LocalKnowledge) -> str | None:
-    """Name the PAdES baseline level that the signature has the parts of (EN 319 142-1 §6), if any."""
+def _level(signature: EmbeddedPdfSignature) -> str | None:
+    """Name the PAdES baseline level that the signature has the parts of (EN 319 142-1 §6), if any.
+
+    The trusted time of B-T is in a signature time stamp or, without one, in a document time stamp.
+    """
     signed = {attribute["type"].native for attribute in signature.signer_info["signed_attrs"] or ()}
-    unsigned = {attribute["type"].native for attribute in signature.signer_info["unsigned_attrs"] or ()}
     cades = signature.sig_object.get("/SubFilter") == SigSeedSubFilter.PADES.value
     if not cades or not signed & {"signing_certificate", "signing_certificate_v2"}:
         return None
-    if "signature_time_stamp_token" not in unsigned:
+    stamps = archive_stamps(signature)
+    if not (stamps or is_time_stamped(signature)):
         return "B-B"
     issuer = signature.signer_cert.issuer
-    if not knowledge.known_ocsps and all(each.crl_data.issuer != issuer for each in knowledge.known_crls):
+    if not _tells_of(embedded_knowledge(signature.reader), issuer):
         return "B-T"
-    return "B-LTA" if archive_stamps(signature) else "B-LT"
+    if not stamps:
+        return "B-LT"
+    covered = HistoricalResolver(signature.reader, revision=stamps[-1].signed_revision)
+    return "B-LTA" if _tells_of(embedded_knowledge(covered), issuer) else "B-LT"
+
+
+def _tells_of(knowledge: LocalKnowledge, issuer: asn1_x509.Name) -> bool:
+    return bool(knowledge.known_ocsps) or any(each.crl_data.issuer == issuer for each in knowledge.known_crls)
 
 
 def _integrity(pdf: bytes, signature: EmbeddedPdfSignature) -> _Integrity:

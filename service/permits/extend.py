@@ -4,11 +4,12 @@ Each extended file is a new registered version with a leaf of its own; older ver
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, select
 
 from service import jobs
 from service.accounts.access import SERVICE
@@ -16,11 +17,12 @@ from service.audit import record_event
 from service.database import reading, transaction
 from service.permits.issue import EXTEND_JOB, Workshop, log_status
 from service.permits.models import DocumentVersion, Permit
-from service.permits.register import current_version
+from service.permits.register import current_version, newest_versions
 from service.permits.signer import OpenKey
 from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document
-from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates
+from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates, newest_signer
+from signing.trust import is_self_issued
 from signing.validate import Indication, validate_document
 
 RENEWED_BEFORE = timedelta(days=365)
@@ -44,26 +46,40 @@ class ValidationData:
     trust_anchors: list[x509.Certificate]
 
 
-def extend_document(workshop: Workshop, permit_id: uuid.UUID, *, tsa: OpenKey) -> DocumentVersion | None:
+def extend_document(
+    workshop: Workshop,
+    permit_id: uuid.UUID,
+    *,
+    tsa: OpenKey,
+    stamps_until: datetime | None = None,
+    time_anchors: Sequence[x509.Certificate] = (),
+) -> DocumentVersion | None:
     """Bring a permit's newest version to B-LTA, or renew its archive time stamp; a durable job.
 
-    `tsa` is the authority behind the workshop's time stamps. Does nothing (None) when the document would
-    not live longer by it, so it is safe to repeat. Raises NotExtended when the result would not be
-    TOTAL-PASSED, and what storage and `signing` raise.
+    `tsa` is our own authority, which may be the one that stamps; `time_anchors` are those of other houses'.
+    `stamps_until` is when a time stamp of now will end, by `tsa` unless told. Does nothing (None) when the
+    document would not live longer by it, so it is safe to repeat. Raises NotExtended when the result would
+    not be TOTAL-PASSED, and what storage and `signing` raise.
     """
-    until = tsa.certificate.not_valid_after_utc
+    until = stamps_until or tsa.certificate.not_valid_after_utc
     with reading(workshop.engine) as session:
         version = current_version(session, session.get_one(Permit, permit_id))
         if version.level == "B-LTA" and until <= version.verifiable_until:
             return None
         pdf = get_document(workshop.storage, version.sha256)
         # The time stamp to come brings its own certificate alone: its issuers must be there already.
-        certificates = complete_chains(session, [*newest_certificates(pdf), tsa.certificate])
+        between = [each for each in time_anchors if not is_self_issued(each)]
+        certificates = complete_chains(session, [*newest_certificates(pdf), tsa.certificate, *between])
         known = ValidationData(certificates, current_lists(session), trust_anchors(session))
     if not known.crls:
         raise NotExtended("No revocation list has been published yet.")
     extended = _extend(pdf, version.level, known, workshop)
-    report = validate_document(extended, known.trust_anchors, at=workshop.clock(), crls=known.crls)
+    until = newest_signer(extended).not_valid_after_utc
+    if version.level == "B-LTA" and until <= version.verifiable_until:
+        return None
+    report = validate_document(
+        extended, known.trust_anchors, at=workshop.clock(), crls=known.crls, time_anchors=time_anchors
+    )
     if report.indication is not Indication.TOTAL_PASSED or report.signatures[0].level != "B-LTA":
         raise NotExtended(f"The extended document would not pass: {', '.join(report.reasons)}.")
     sha256 = put_document(workshop.storage, extended)
@@ -73,7 +89,7 @@ def extend_document(workshop: Workshop, permit_id: uuid.UUID, *, tsa: OpenKey) -
 
 def _extend(pdf: bytes, level: str, known: ValidationData, workshop: Workshop) -> bytes:
     assert workshop.timestamper is not None
-    if level != "B-LTA":
+    if level == "B-T":
         pdf = extend_to_lt(pdf, certificates=known.certificates, crls=known.crls)
         return add_archive_timestamp(pdf, timestamper=workshop.timestamper)
     return add_archive_timestamp(
@@ -122,29 +138,15 @@ def enqueue_extensions(session: Session, *, stamps_until: datetime, now: datetim
     A daily job, those first whose proof ends first. `stamps_until` is the end of the present time-stamping
     authority's certificate: what would not live longer by a new stamp waits until that is renewed.
     """
-    newest = (
-        select(DocumentVersion.permit_id, func.max(DocumentVersion.version).label("version"))
-        .group_by(col(DocumentVersion.permit_id))
-        .subquery()
-    )
+    newest = newest_versions()
+    until = newest.c.verifiable_until
     statement = (
-        select(DocumentVersion)
-        .join(
-            newest,
-            (newest.c.permit_id == col(DocumentVersion.permit_id))
-            & (newest.c.version == col(DocumentVersion.version)),
-        )
-        .where(
-            (col(DocumentVersion.level) != "B-LTA")
-            | (
-                (col(DocumentVersion.verifiable_until) < now + RENEWED_BEFORE)
-                & (col(DocumentVersion.verifiable_until) < stamps_until)
-            )
-        )
-        .order_by(col(DocumentVersion.verifiable_until))
+        select(newest.c.id, newest.c.permit_id)
+        .where((newest.c.level != "B-LTA") | (until < min(now + RENEWED_BEFORE, stamps_until)))
+        .order_by(until)
         .limit(AT_ONCE)
     )
     due = session.exec(statement).all()
-    for version in due:
-        jobs.enqueue(session, EXTEND_JOB, str(version.permit_id), key=f"{version.id}:{now:%Y%m%d}")
+    for version_id, permit_id in due:
+        jobs.enqueue(session, EXTEND_JOB, str(permit_id), key=f"{version_id}:{now:%Y%m%d}")
     return len(due)

@@ -38,6 +38,7 @@ from service.pki.register import require_in_force
 from service.storage import Storage, put_document
 from service.transparency.log import append_entry
 from signing.document import PermitDocument
+from signing.errors import TimestampUnavailable
 from signing.provenance import signature_fingerprints
 from signing.render import render_document
 from signing.sign import require_document_signer, sign_document
@@ -251,16 +252,19 @@ def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, s
 
 def _sign_and_store(workshop: Workshop, document: PermitDocument, signer: OpenKey) -> SignedDocument:
     signed_at = workshop.clock()
+    unstamped: list[TimestampUnavailable] = []
     pdf = sign_document(
         render_document(document),
         signer,
         signed_at=signed_at,
         timestamper=workshop.timestamper,
+        # Without a time stamp the level is lower, and the job that archives the document proves the time.
+        without_time_stamp=unstamped.append,
         reason=f"{document.title} {document.number}",
         location=document.place,
     )
     sha256 = put_document(workshop.storage, pdf)
-    level = "B-T" if workshop.timestamper else "B-B"
+    level = "B-B" if unstamped or workshop.timestamper is None else "B-T"
     until = signer.certificate.not_valid_after_utc
     return SignedDocument(sha256, signature_fingerprints(pdf)[0], len(pdf), level, signed_at, until)
 

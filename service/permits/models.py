@@ -154,6 +154,44 @@ class DocumentVersion(SQLModel, table=True):
     log_index: int | None = Field(default=None, unique=True)
 
 
+class ProofRenewal(SQLModel, table=True):
+    """A bulk renewal of proofs: every document that was due when it was started, one after another."""
+
+    __tablename__ = "proof_renewal"
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    started_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    started_by: uuid.UUID | None = Field(default=None, foreign_key="account_user.id")
+    """None: started at the command line."""
+    finished_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
+
+
+class ProofRenewalItem(SQLModel, table=True):
+    """A document of a bulk renewal and what became of it."""
+
+    __tablename__ = "proof_renewal_item"
+    __table_args__ = (Index("ix_proof_renewal_item_outcome", "renewal_id", "outcome"),)
+
+    renewal_id: uuid.UUID = Field(foreign_key="proof_renewal.id", primary_key=True)
+    permit_id: uuid.UUID = Field(foreign_key="permit.id", primary_key=True)
+    outcome: str = Field(max_length=20)
+    """`waiting`, `renewed`, `not_needed` or `failed`."""
+    failure: str | None = Field(default=None, max_length=60)
+    """An error's stable code or class."""
+
+
+class ExpiryAlarm(SQLModel, table=True):
+    """What administrators were told of something's end, so that they are told once at each stage."""
+
+    __tablename__ = "expiry_alarm"
+
+    subject: str = Field(primary_key=True, max_length=80)
+    """What ends and when, such as `certificate:2f… 2034-11-01`."""
+    stage: int = Field(primary_key=True)
+    """Days before the end."""
+    told_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+
+
 class StatusChange(SQLModel, table=True):
     """A permit's status from a moment on; the history answers "was it valid on 3 March?"."""
 

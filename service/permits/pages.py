@@ -7,13 +7,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlmodel import Session
 
-from service.accounts.access import CITIZENS, OFFICERS, SIGNED_IN, Actor, allow, roles
+from service.accounts.access import ADMINISTRATORS, CITIZENS, OFFICERS, SIGNED_IN, Actor, allow, roles
 from service.accounts.models import User
 from service.applications.queue import QueueFilter, read_queue
 from service.catalogue.models import get_revision
 from service.clock import city_date, now
 from service.database import SessionDep, reading, transaction
-from service.errors import FieldProblem, InvalidInput, ServiceError, translate_foreign
+from service.errors import Conflict, FieldProblem, InvalidInput, ServiceError, translate_foreign
 from service.permits.documents import document_response, find_readable
 from service.permits.issue import finish_issuance, sign_application, unfinished_issuances
 from service.permits.mandates import choose_mandate, mandates_on, printed_capacity
@@ -27,10 +27,12 @@ from service.permits.register import (
     status_at,
     status_history,
 )
+from service.permits.renewal import newest_renewal, start_renewal
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
 from service.permits.signer import open_signer
 from service.permits.workshop import WorkshopDep, show_document
-from service.pki.register import key_states
+from service.pki.outside import stamps_until
+from service.pki.overview import own_tsa_end
 from service.storage import StorageDep
 from service.web import SettingsDep, language_of, redirect, render, translate
 from signing.render import render_document
@@ -267,13 +269,29 @@ def register(request: Request, actor: Registrar, session: SessionDep, q: str = "
 
 @router.get("/officer/permits/health")
 def health(request: Request, actor: Officer, session: SessionDep) -> Response:
-    """Show how long the documents are proven, and the certificates that they rest on."""
+    """Show how long the documents are proven, and how far their bulk renewal is."""
     return render(
         request,
         "permits/health.html",
         documents=document_health(session),
-        keys=key_states(session, now()),
+        renewal=newest_renewal(session),
+        now=now(),
     )
+
+
+@router.post("/officer/permits/health/renewals")
+def renew_proofs(
+    request: Request, actor: Annotated[Actor, allow(ADMINISTRATORS)], settings: SettingsDep
+) -> Response:
+    """Start a bulk renewal of every proof that would last longer by it."""
+    place, moment, language = "/officer/permits/health", now(), language_of(request)
+    try:
+        with transaction(request.app.state.engine) as session:
+            until = stamps_until(session, settings.tsa_addresses, own_tsa_end(session, moment), moment)
+            start_renewal(session, stamps_until=until, actor=actor, now=moment)
+    except Conflict as refusal:
+        return redirect(request, place, flash=("notice", refusal.message(language)))
+    return redirect(request, place, flash=("success", translate("Pembaruan bukti dimulai.", language)))
 
 
 @router.post("/permits/{code}/status")

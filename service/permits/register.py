@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from sqlalchemy import Subquery
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, extract, func, select
 
@@ -146,22 +147,24 @@ class DocumentHealth:
         return sum(self.by_level.values())
 
 
-def document_health(session: Session) -> DocumentHealth:
-    """Count the newest version of every document by its level and by the year its proof ends."""
-    newest = (
+def newest_versions() -> Subquery:
+    """Select the newest version of every document."""
+    numbers = (
         select(DocumentVersion.permit_id, func.max(DocumentVersion.version).label("version"))
         .group_by(col(DocumentVersion.permit_id))
         .subquery()
     )
-    is_newest = (newest.c.permit_id == col(DocumentVersion.permit_id)) & (
-        newest.c.version == col(DocumentVersion.version)
+    is_newest = (numbers.c.permit_id == col(DocumentVersion.permit_id)) & (
+        numbers.c.version == col(DocumentVersion.version)
     )
-    year = extract("year", col(DocumentVersion.verifiable_until))
-    statement = (
-        select(DocumentVersion.level, year, func.count())
-        .join(newest, is_newest)
-        .group_by(DocumentVersion.level, year)
-    )
+    return select(DocumentVersion).join(numbers, is_newest).subquery()
+
+
+def document_health(session: Session) -> DocumentHealth:
+    """Count the newest version of every document by its level and by the year its proof ends."""
+    newest = newest_versions()
+    year = extract("year", newest.c.verifiable_until)
+    statement = select(newest.c.level, year, func.count()).group_by(newest.c.level, year)
     levels: Counter[str] = Counter()
     years: Counter[int] = Counter()
     for level, ends_in, count in session.exec(statement):

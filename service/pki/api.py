@@ -5,6 +5,7 @@ Anyone may fetch them, and nobody must trust the way they came: every answer is 
 
 import base64
 import hashlib
+from email.utils import format_datetime
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -22,7 +23,7 @@ from service.accounts.limits import LimiterDep, client_address
 from service.clock import now
 from service.database import SessionDep
 from service.errors import NotFound, TooLarge, Unavailable, UnsupportedFile, refusals
-from service.pki.publish import Responders, answer_ocsp
+from service.pki.answers import Responders, answer_ocsp, find_answer
 from service.pki.register import newest_list
 from service.web import SettingsDep
 
@@ -122,11 +123,7 @@ def revocation_list(
     newest = newest_list(session, name)
     if newest is None:
         raise NotFound
-    etag = f'"{hashlib.sha256(newest.der).hexdigest()}"'
-    headers = {**BRIEF_CACHE, "etag": etag}
-    if etag in if_none_match:
-        return Response(status_code=304, headers=headers)
-    return Response(newest.der, media_type="application/pkix-crl", headers=headers)
+    return _cacheable(newest.der, "application/pkix-crl", if_none_match)
 
 
 @router.post(
@@ -174,22 +171,45 @@ def ocsp_post(
     dependencies=[Depends(limit_queries)],
     summary="Status of certificates, by an address",
     response_class=Response,
-    responses={200: {"content": {OCSP_RESPONSE: {}}}, **refusals(429, 503)},
+    responses={
+        200: {"content": {OCSP_RESPONSE: {}}},
+        304: {"description": "Not changed"},
+        **refusals(429, 503),
+    },
 )
 def ocsp_get(
     request: Request,
     _actor: Anyone,
     session: SessionDep,
     query: Annotated[str, Path(pattern=r"^[A-Za-z0-9+/%=]{4,4096}$", examples=["MAA="])],
+    if_none_match: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
-    """The same with the query in base 64 at the address's end, which caches may keep for a moment."""
+    """The same with the query in base 64 at the address's end, which caches may keep for a moment.
+
+    Where the query asks about one certificate without a nonce, the answer was signed beforehand (RFC 5019).
+    """
     try:
         der = base64.b64decode(unquote(query), validate=True)
     except ValueError:
         der = b""
-    answer = _ocsp(request, session, der)
-    answer.headers.update(BRIEF_CACHE)
-    return answer
+    presigned = find_answer(session, der, now())
+    if presigned is None:
+        answer = _ocsp(request, session, der)
+        answer.headers.update(BRIEF_CACHE)
+        return answer
+    headers = {"last-modified": format_datetime(presigned.this_update, usegmt=True)}
+    return _cacheable(presigned.der, OCSP_RESPONSE, if_none_match, headers)
+
+
+def _cacheable(
+    body: bytes, media_type: str, if_none_match: str, more: dict[str, str] | None = None
+) -> Response:
+    """Serve what caches may keep for a moment, or 304 to who has it (RFC 9110 §13.1.2)."""
+    etag = f'"{hashlib.sha256(body).hexdigest()}"'
+    headers = {**BRIEF_CACHE, **(more or {}), "etag": etag}
+    if etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
 
 
 def _ocsp(request: Request, session: SessionDep, query: bytes) -> Response:

@@ -32,7 +32,10 @@ class IssuedCertificate(SQLModel, table=True):
 
 
 class RevocationList(SQLModel, table=True):
-    """A published certificate revocation list; the one with the highest number speaks."""
+    """A published certificate revocation list; the one with the highest number speaks.
+
+    Of another house's issuer (`tsa name:fingerprint`) the newest alone is kept, under the number 0.
+    """
 
     __tablename__ = "revocation_list"
 
@@ -41,3 +44,36 @@ class RevocationList(SQLModel, table=True):
     this_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     next_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     der: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class OcspAnswer(SQLModel, table=True):
+    """An answer signed beforehand, for queries without a nonce (RFC 5019)."""
+
+    __tablename__ = "ocsp_answer"
+
+    cert_id: str = Field(primary_key=True, max_length=64)
+    """SHA-256 of the CertID asked about, in hexadecimal digits."""
+    serial: str = Field(max_length=40)
+    says: str = Field(max_length=80)
+    """The status that it tells, to notice that the register says something else by now."""
+    this_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    next_update: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    der: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class OutsideCertificate(SQLModel, table=True):
+    """A certificate with which a time-stamping authority of another house has stamped."""
+
+    __tablename__ = "outside_certificate"
+
+    fingerprint: str = Field(primary_key=True, max_length=64)
+    """SHA-256 of the certificate, in hexadecimal digits."""
+    tsa: str = Field(index=True, max_length=40)
+    """The authority's name in the setting."""
+    subject: str = Field(max_length=64)
+    not_before: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    not_after: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    chain: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """The certificate and its issuers up to the root, PEM."""
+    answered_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    """When it last gave a usable time stamp."""

@@ -1,25 +1,22 @@
-"""What the published PKI says: revocation lists, refreshed long before they go stale, and OCSP answers.
+"""The hourly job of the published PKI: revocation lists that never go stale, and answers signed beforehand.
 
 The responder of an issuing CA has a key of its own, `ocsp` for `issuing` and `ocsp-2` for `issuing-2`. Its
 certificate lives for weeks only, because nobody can revoke it (RFC 6960 §4.2.2.2.1).
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cryptography import x509
 from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from keys import store
 from keys.hierarchy import certify_responder, generations
-from keys.ocsp import CertId, CertStatus, respond
 from keys.revocation import build_crl, read_revocations
 from keys.software import SoftwareKeyStore
 from keys.store import OpenKey
 from service.database import transaction
-from service.pki.models import IssuedCertificate
+from service.pki.answers import Responders, presign_answers, responder_name
 from service.pki.register import newest_list, record_folder, record_list, revocations_of
 
 LIST_VALIDITY = timedelta(days=7)
@@ -28,8 +25,6 @@ LIST_REFRESHED = timedelta(days=1)
 """After so long the next list is signed: the service may stand still for six days."""
 RESPONDER_RENEWED = timedelta(days=60)
 """A responder's certificate of 90 days is renewed when less than this is left."""
-ANSWER_VALIDITY = timedelta(hours=1)
-"""How long an OCSP answer speaks; it is never kept for so long here."""
 
 
 def publish_revocation_lists(engine: Engine, keys: SoftwareKeyStore, passphrase: str, now: datetime) -> int:
@@ -53,12 +48,10 @@ def publish_revocation_lists(engine: Engine, keys: SoftwareKeyStore, passphrase:
             record_folder(session, keys, now)
             if name in due:
                 publish_list(session, name, authority, now)
+    responders = Responders(keys, SecretStr(passphrase))
+    for name in issuing:
+        presign_answers(engine, name, responders, now)
     return len(due)
-
-
-def responder_name(issuing: str) -> str:
-    """Return the name of the responder's key that belongs to an issuing CA's."""
-    return store.OCSP + issuing.removeprefix(store.ISSUING)
 
 
 def _in_force(keys: SoftwareKeyStore, name: str, now: datetime) -> bool:
@@ -91,56 +84,3 @@ def _is_due(session: Session, name: str, now: datetime) -> bool:
     # Lists hold whole seconds, and what was revoked is compared as they hold it.
     wanted = {(each.serial_number, each.reason) for each in revocations_of(session, name)}
     return wanted != {(each.serial_number, each.reason) for each in read_revocations(newest.der)[1]}
-
-
-# OCSP ---------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Responders:
-    """The OCSP responders' keys that this process has opened, by the name of their issuing CA."""
-
-    keys: SoftwareKeyStore
-    passphrase: SecretStr
-    opened: dict[str, OpenKey] = field(default_factory=dict)
-
-    def find(self, cert_id: CertId, now: datetime) -> OpenKey | None:
-        """Return the responder of the issuing CA that a query means, nothing for a stranger's.
-
-        Raises WrongPassphrase or KeyLocked.
-        """
-        for name in generations(self.keys.names(), store.ISSUING):
-            if cert_id.is_issued_by(self.keys.certificates(name)[0]):
-                return self._open(name, now)
-        return None
-
-    def _open(self, issuing: str, now: datetime) -> OpenKey | None:
-        name = responder_name(issuing)
-        certificates = self.keys.certificates(name) if name in self.keys.names() else ()
-        if not certificates:
-            return None
-        known = self.opened.get(issuing)
-        # A certificate that the job renewed meanwhile takes the older one's place.
-        if known is None or known.certificate != certificates[0]:
-            known = self.keys.open_key(name, self.passphrase.get_secret_value(), now=now)
-            self.opened[issuing] = known
-        return known
-
-
-def answer_ocsp(session: Session, query: bytes, responders: Responders, now: datetime) -> bytes:
-    """Answer a DER OCSPRequest from the register: live, so that a revocation is told at once."""
-
-    def status_of(cert_id: CertId) -> CertStatus:
-        row = session.get(IssuedCertificate, f"{cert_id.serial_number:x}")
-        if row is None:
-            return CertStatus(is_known=False)
-        reason = x509.ReasonFlags(row.revocation_reason or x509.ReasonFlags.unspecified.value)
-        return CertStatus(True, row.revoked_at and (row.compromised_at or row.revoked_at), reason)
-
-    return respond(
-        query,
-        lambda cert_id: responders.find(cert_id, now),
-        status_of,
-        now=now,
-        next_update=now + ANSWER_VALIDITY,
-    )

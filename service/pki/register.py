@@ -135,8 +135,8 @@ def newest_list(session: Session, issuer: str) -> RevocationList | None:
 
 
 def current_lists(session: Session) -> list[bytes]:
-    """Return the newest revocation list (DER) of every authority; none before the first was published."""
-    authorities = sorted(set(session.exec(select(IssuedCertificate.issuer).distinct())))
+    """Return the newest revocation list (DER) of every authority, those of other houses' TSAs too."""
+    authorities = sorted(set(session.exec(select(RevocationList.issuer).distinct())))
     lists = (newest_list(session, name) for name in authorities)
     return [each.der for each in lists if each is not None]
 

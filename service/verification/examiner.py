@@ -21,6 +21,7 @@ from cryptography import x509
 
 from signing.errors import UnreadableDocument
 from signing.provenance import find_clues
+from signing.trust import TIME_ANCHOR_FILES
 from signing.validate import SignatureReport, ValidationReport, validate_document
 
 LENGTH = struct.Struct(">Q")
@@ -57,9 +58,11 @@ def examine_connection(connection: socket.socket) -> None:
         request = json.loads(stream.readline(65536))
         limit(seconds=request["seconds"], memory=request["memory"])
         *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
-        anchors = read_anchors(Path(request["anchors"]))
+        place = Path(request["anchors"])
+        anchors = read_anchors(place)
+        time_anchors = b"".join(path.read_bytes() for path in sorted(place.glob(TIME_ANCHOR_FILES)))
         try:
-            answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls)
+            answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls, time_anchors)
         except (
             Exception
         ) as error:  # Whatever a file provokes that no check foresaw is our fault, and no verdict.
@@ -89,14 +92,17 @@ def limit(*, seconds: float, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def examine(pdf: bytes, anchors_pem: bytes, at: datetime, crls: Sequence[bytes] = ()) -> dict[str, Any]:
+def examine(
+    pdf: bytes, anchors_pem: bytes, at: datetime, crls: Sequence[bytes] = (), time_anchors_pem: bytes = b""
+) -> dict[str, Any]:
     """Validate a file and gather the clues to its origin, as JSON values."""
     report = None
     try:
         clues = find_clues(pdf)
         with suppress(UnreadableDocument):
             anchors = x509.load_pem_x509_certificates(anchors_pem)
-            report = validate_document(pdf, anchors, at=at, crls=crls)
+            stamping = x509.load_pem_x509_certificates(time_anchors_pem) if time_anchors_pem else []
+            report = validate_document(pdf, anchors, at=at, crls=crls, time_anchors=stamping)
     except MemoryError:
         return {"error": "memory_limit"}
     return {

@@ -82,6 +82,8 @@ def paths(site: "Site") -> dict[str, list[str]]:
             f"/admin/officers/{site.city.head.id}",
             "/admin/mandates",
             "/admin/mandates/new",
+            "/admin/keys",
+            "/officer/permits/health",
         ],
     }
 

@@ -265,10 +265,10 @@ def test_a_certificate_is_listed_suspended_revoked_and_renewed(
         capfd.readouterr()
         assert canting("keys", "list") == 0
         rows = (line.split("\t") for line in capfd.readouterr().out.splitlines())
-        return {name: state for name, _subject, _issuer, _last_day, state in rows}
+        return {name: state for name, _subject, _issuer, _last_day, state, *_next in rows}
 
     assert canting("keys", "init", secret=ROOT_PASSPHRASE) == 0
-    assert set(states()) == {"root", "issuing", "tsa", "seal"}
+    assert set(states()) == {"root", "issuing", "tsa", "seal", "log"}
     assert canting("keys", "suspend", "seal") == 0
     assert states()["seal"] == "suspended"
     assert canting("keys", "reinstate", "seal") == 0

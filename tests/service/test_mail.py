@@ -49,6 +49,19 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "permit_revoked": PERMIT,
     "permit_suspended": PERMIT,
     "permit_active": PERMIT,
+    "expiry_alarm": {
+        "path": "/admin/keys",
+        "endings": [
+            {"kind": kind, "name": "tsa", "action": action, "ends_on": "2026-12-01"}
+            for kind, action in (
+                ("key", "renew"),
+                ("key", "enrol"),
+                ("key", "sign_root_list"),
+                ("mandate", "grant"),
+                ("proofs", "look_into"),
+            )
+        ],
+    },
     "overdue_alarm": {"path": "/queue", "cases": [APPLICATION]},
 }
 

@@ -21,12 +21,12 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from reportlab.pdfgen.canvas import Canvas
 
 from keys import profiles
-from keys.authority import Subject, issue_certificate
+from keys.authority import Subject, create_root, issue_certificate
 from keys.revocation import Revocation, build_crl
 from keys.store import generate_key
 from keys.timestamp import Timestamper, local_timestamper
 from signing.errors import NothingToExtend, SignatureDoesNotFit, TimestampUnavailable, UnreadableDocument
-from signing.extend import add_archive_timestamp, extend_to_lt
+from signing.extend import _add_validation_data, _open, add_archive_timestamp, extend_to_lt
 from signing.render import render_document
 from signing.sign import sign_document
 from signing.validate import Indication, validate_document
@@ -158,6 +158,63 @@ def test_ocsp_responses_are_kept_too():
 def test_without_a_time_stamped_signature_there_is_nothing_to_extend(pdf):
     with pytest.raises(NothingToExtend):
         extend(pdf)
+
+
+def test_a_signature_without_a_time_stamp_is_proven_by_the_archive_time_stamp():
+    """EN 319 142-1 §6.3: a document time stamp gives the trusted time where the signature has none."""
+    archived = archive(sign(one_page(), stamped=False), certificates=chain(PKI.issuing), crls=lists(NOW))
+    end = PKI.official.certificate.not_valid_after_utc
+
+    report = validate(archived)
+    later = validate(archived, at=end + DAY, crls=lists(end + DAY))
+
+    assert (report.indication, report.reasons) == (Indication.TOTAL_PASSED, ())
+    assert (report.signature.level, report.signature.timestamped_at) == ("B-LTA", NOW + HOUR)
+    assert (later.indication, later.signature.level) == (Indication.TOTAL_PASSED, "B-LTA")
+
+
+def test_a_signature_whose_signer_was_revoked_before_it_was_stamped_proves_nothing():
+    revoked = Revocation(PKI.official.certificate.serial_number, NOW + HOUR / 2)
+    known, pdf = lists(NOW + HOUR, revoked), sign(one_page(), stamped=False)
+
+    known_then, known_late = (
+        archive(pdf, certificates=chain(PKI.issuing), crls=each) for each in (known, lists(NOW))
+    )
+
+    assert validate(known_then, crls=known).indication == Indication.INDETERMINATE
+    assert validate(known_late, crls=known).sub_indication == "REVOKED_NO_POE"
+
+
+def test_validation_data_that_no_time_stamp_covers_make_no_b_lta():
+    archived = archive(sign(one_page(), stamped=False), certificates=chain(PKI.issuing))
+    writer, _ = _open(archived)
+    signature = PdfFileReader(io.BytesIO(archived)).embedded_regular_signatures[0]
+    _add_validation_data(writer, archived, signature, (), lists(NOW), ())
+    output = io.BytesIO()
+    writer.write(output)
+
+    assert validate(archived).signature.level == "B-T"
+    assert validate(output.getvalue()).signature.level == "B-LT"
+
+
+def test_the_authority_of_another_house_is_trusted_for_time_alone():
+    other = replace(PKI, root=create_root(Subject("Luar Root CA (UJI)"), generate_key(), now=NOW - DAY))
+    other = replace(other, issuing=issue(profiles.ISSUING_CA, "Luar CA (UJI)", other.root, NOW - DAY))
+    archived = archive(LT, issue(profiles.TSA, "Luar TSA (UJI)", other.issuing, NOW - DAY))
+    known = [*lists(NOW), *lists(NOW, pki=other)]
+
+    def judge(trust_anchors, *time_anchors):
+        at = NOW + 2 * HOUR
+        return validate_document(
+            archived, trust_anchors, at=at, crls=known, time_anchors=time_anchors
+        ).indication
+
+    root, between = other.root.certificate, other.issuing.certificate
+    assert judge(PKI.trust_anchors) == Indication.INDETERMINATE
+    assert judge(PKI.trust_anchors, root) == Indication.INDETERMINATE
+    assert judge(PKI.trust_anchors, between) == Indication.INDETERMINATE
+    assert judge(PKI.trust_anchors, root, between) == Indication.TOTAL_PASSED
+    assert judge((), root, between, *PKI.trust_anchors) == Indication.INDETERMINATE
 
 
 @pytest.mark.parametrize("pdf", [one_page(), SIGNED], ids=["unsigned", "B-T"])

@@ -187,6 +187,24 @@ def test_without_a_usable_time_stamp_nothing_is_signed(stamp):
         sign(timestamper=Timestamper(stamp, 4096))
 
 
+def test_a_signature_may_do_without_a_time_stamp_when_none_can_be_had():
+    reasons, made = [], []
+
+    def once(data):
+        made.append(data)
+        return PKI.official.sign(data)
+
+    pdf = sign(
+        signer=replace(PKI.official, sign=once),
+        timestamper=Timestamper(unreachable, 4096),
+        without_time_stamp=reasons.append,
+    )
+
+    assert [type(reason) for reason in reasons] == [TimestampUnavailable]
+    assert len(made) == 1
+    assert not attributes(only_signature(pdf), "unsigned_attrs")
+
+
 def test_a_token_larger_than_announced_is_told():
     with pytest.raises(SignatureDoesNotFit):
         sign(timestamper=replace(TIMESTAMPER, token_size=100))

@@ -567,6 +567,59 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("issuer", "number"),
     )
 
+    op.create_table(
+        "outside_certificate",
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("tsa", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_after", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("chain", sa.LargeBinary(), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint"),
+    )
+    with op.batch_alter_table("outside_certificate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_outside_certificate_tsa"), ["tsa"], unique=False)
+
+    op.create_table(
+        "ocsp_answer",
+        sa.Column("cert_id", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("says", sa.String(length=80), nullable=False),
+        sa.Column("this_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_update", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("cert_id"),
+    )
+    op.create_table(
+        "expiry_alarm",
+        sa.Column("subject", sa.String(length=80), nullable=False),
+        sa.Column("stage", sa.Integer(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "stage"),
+    )
+    op.create_table(
+        "proof_renewal",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_by", sa.Uuid(), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["started_by"], ["account_user.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "proof_renewal_item",
+        sa.Column("renewal_id", sa.Uuid(), nullable=False),
+        sa.Column("permit_id", sa.Uuid(), nullable=False),
+        sa.Column("outcome", sa.String(length=20), nullable=False),
+        sa.Column("failure", sa.String(length=60), nullable=True),
+        sa.ForeignKeyConstraint(["permit_id"], ["permit.id"]),
+        sa.ForeignKeyConstraint(["renewal_id"], ["proof_renewal.id"]),
+        sa.PrimaryKeyConstraint("renewal_id", "permit_id"),
+    )
+    with op.batch_alter_table("proof_renewal_item", schema=None) as batch_op:
+        batch_op.create_index("ix_proof_renewal_item_outcome", ["renewal_id", "outcome"], unique=False)
+
     # The heads of the audit chain and of the log: the rows that every append locks.
     op.execute(
         sa.text("INSERT INTO audit_head (id, number, hash) VALUES (1, 0, :hash)").bindparams(hash="0" * 64)
@@ -575,6 +628,17 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("proof_renewal_item", schema=None) as batch_op:
+        batch_op.drop_index("ix_proof_renewal_item_outcome")
+
+    op.drop_table("proof_renewal_item")
+    op.drop_table("proof_renewal")
+    op.drop_table("expiry_alarm")
+    op.drop_table("ocsp_answer")
+    with op.batch_alter_table("outside_certificate", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_outside_certificate_tsa"))
+
+    op.drop_table("outside_certificate")
     op.drop_table("revocation_list")
     with op.batch_alter_table("issued_certificate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_issued_certificate_key_name"))

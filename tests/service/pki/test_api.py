@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from pki import FAST
+from rfc3161_client import TimestampRequestBuilder, VerifierBuilder, decode_timestamp_response
+from rfc3161_client.base import HashAlgorithm
 from sqlalchemy import Engine
 
 from keys.hierarchy import load_trust_anchors
@@ -22,6 +24,7 @@ from keys.software import SoftwareKeyStore
 from service.accounts.access import SERVICE
 from service.config import Settings
 from service.database import transaction
+from service.pki.api import QUERIES
 from service.pki.enrol import make_hierarchy
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import revoke_certificate
@@ -150,3 +153,23 @@ def test_a_responder_is_certified_anew_before_its_end(
     first = end_after(0)
     assert end_after(20) == first
     assert end_after(31) > first
+
+
+def test_an_independent_client_accepts_a_time_stamp(client: TestClient, settings: Settings) -> None:
+    (root,) = load_trust_anchors(settings.effective_keys_folder)
+    query = TimestampRequestBuilder().data(b"surat").hash_algorithm(HashAlgorithm.SHA256).nonce(nonce=True)
+    request = query.build()
+    media_type = {"content-type": "application/timestamp-query"}
+    answer = client.post("/pki/tsa", content=request.as_bytes(), headers=media_type)
+    verifier = VerifierBuilder.from_request(request).add_root_certificate(root).build()
+    assert verifier.verify_message(decode_timestamp_response(answer.content), b"surat")
+
+
+@pytest.mark.parametrize("path", ["tsa", "ocsp"])
+def test_a_flood_of_queries_is_refused(client: TestClient, path: str) -> None:
+    media_type = {"tsa": "application/timestamp-query", "ocsp": "application/ocsp-request"}[path]
+    seen = [
+        client.post(f"/pki/{path}", content=b"x", headers={"content-type": media_type}).status_code
+        for _ in range(QUERIES.amount + 1)
+    ]
+    assert seen == [200] * QUERIES.amount + [429]
