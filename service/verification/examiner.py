@@ -63,9 +63,7 @@ def examine_connection(connection: socket.socket) -> None:
         time_anchors = b"".join(path.read_bytes() for path in sorted(place.glob(TIME_ANCHOR_FILES)))
         try:
             answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls, time_anchors)
-        except (
-            Exception
-        ) as error:  # Whatever a file provokes that no check foresaw is our fault, and no verdict.
+        except Exception as error:  # What no check foresaw is our fault, and no verdict.
             answer = {"error": "examiner_fault", "kind": type(error).__name__}
         stream.write(json.dumps(answer).encode())
 
