@@ -130,7 +130,7 @@ def fresh_rows(house: House, kind: str) -> dict[str, list[str]]:
         "section": ["person", "practice", "tidak_ada"],
         "requirement": ["ktp", "tidak_ada"],
         "name": ["root", "tsa"],
-        "query": ["MAA=", "0" * 8],
+        "query": ["MAA=", "M" + "0" * 7],
         "digest": [digest, "0" * 64],
         "passphrase": [cases.OFFICIAL_PASSPHRASE, "bukan frasanya"],
     }

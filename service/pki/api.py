@@ -181,12 +181,12 @@ def ocsp_get(
     request: Request,
     _actor: Anyone,
     session: SessionDep,
-    query: Annotated[str, Path(pattern=r"^[A-Za-z0-9+/%=]{4,4096}$", examples=["MAA="])],
+    query: Annotated[str, Path(pattern=r"^M[A-Za-z0-9+/%=]{3,4095}$", examples=["MAA="])],
     if_none_match: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
     """The same with the query in base 64 at the address's end, which caches may keep for a moment.
 
-    Where the query asks about one certificate without a nonce, the answer was signed beforehand (RFC 5019).
+    A query is a DER sequence, so its first letter is M. Where the query asks about one certificate without a nonce, the answer was signed beforehand (RFC 5019).
     """
     try:
         der = base64.b64decode(unquote(query), validate=True)
