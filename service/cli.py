@@ -9,6 +9,7 @@ commands together.
 """
 
 import asyncio
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -299,7 +300,11 @@ def jobs_retry(
 
 
 def main(run: Callable[[], object] = app) -> None:
-    """Run the command; an expected failure is told in two sentences, without a traceback."""
+    """Run the command; an expected failure is told in two sentences, without a traceback.
+
+    A process that dies leaves no core file: its memory may hold opened keys and a passphrase.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     expected = (
         Refused,
         ServiceError,

@@ -22,6 +22,7 @@ from signing.fonts import BOLD, printable, text_width, unprintable_characters
 from signing.guilloche import Vector, background, outlined
 from signing.layout import PAGE_HEIGHT, PAGE_WIDTH, WIDTH, fit
 from signing.painting import FieldPlace, paint
+from signing.placement import LOCKED, PRINT
 from signing.sign import FIELD_NAME
 from signing.tagging import Element, write_structure
 
@@ -159,7 +160,7 @@ def _add_signature_field(pdf: Pdf, place: FieldPlace) -> Object:
             T=String(FIELD_NAME),
             TU=String("Tanda tangan elektronik"),
             Rect=Array([round(each, 2) for each in place.rectangle]),
-            F=_PRINT | _LOCKED,
+            F=PRINT | LOCKED,
             P=page,
             StructParent=len(pdf.pages),
             AP=Dictionary(N=pdf.make_indirect(appearance)),
@@ -168,6 +169,3 @@ def _add_signature_field(pdf: Pdf, place: FieldPlace) -> Object:
     page.Annots = Array([widget])
     pdf.Root.AcroForm = Dictionary(Fields=Array([widget]))
     return widget
-
-
-_PRINT, _LOCKED = 1 << 2, 1 << 7  # Annotation flags (ISO 32000-1 §12.5.3).

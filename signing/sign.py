@@ -1,38 +1,27 @@
 """Signs a PDF as PAdES B-B or B-T (EN 319 142-1 §6), certified so that nothing may change afterwards."""
 
 import hashlib
-import io
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from asn1crypto import cms, tsp
 from cryptography import x509
-from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.sign.fields import (
-    MDPPerm,
-    SigFieldSpec,
-    SigSeedSubFilter,
-    enumerate_sig_fields,
-)
-from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigMDPSetup, SigObjSetup
-from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest, SignatureObject
+from pikepdf import Array, Dictionary, Name, String
 
 from keys.cms import DATA, SIGNATURE_TIME_STAMP_TOKEN, attribute, sign_content, sign_content_size
 from keys.store import OpenKey
 from keys.timestamp import Timestamper
-from signing.errors import (
-    AlreadySigned,
-    SignatureDoesNotFit,
-    SignerCertificateNotValid,
-    SignerCertificateUnsuitable,
-    TimestampUnavailable,
-    UnreadableDocument,
-)
+from signing.errors import SignerCertificateNotValid, SignerCertificateUnsuitable, TimestampUnavailable
+from signing.placement import make_room
 from signing.trust import is_self_issued
-from signing.update import INVISIBLE, UpdateWriter
 
 FIELD_NAME = "TandaTangan"
+_NOTHING_MAY_CHANGE = Dictionary(
+    Type=Name.SigRef,
+    TransformMethod=Name.DocMDP,
+    TransformParams=Dictionary(Type=Name.TransformParams, V=Name("/1.2"), P=1),
+)
+"""Any change ends the certification, except for validation data and time stamps (ISO 32000-2 §12.8.2.2)."""
 _ATTRIBUTE_SIZE = 32
 """Bytes around a time-stamp token: its attribute's name and lengths."""
 
@@ -66,29 +55,26 @@ def sign_document(
     size = sign_content_size(signer, certificates)
     if timestamper:
         size += timestamper.token_size + _ATTRIBUTE_SIZE
-    placeholder = SignatureObject(
-        timestamp=signed_at,
-        subfilter=SigSeedSubFilter.PADES,
-        reason=reason,
-        location=location,
-        # The reserve is counted in hexadecimal digits.
-        bytes_reserved=2 * size,
+    entries = Dictionary(
+        Type=Name.Sig,
+        Filter=Name("/Adobe.PPKLite"),
+        SubFilter=Name("/ETSI.CAdES.detached"),
+        M=String(f"D:{signed_at.astimezone(UTC):%Y%m%d%H%M%SZ}"),
+        Reference=Array([_NOTHING_MAY_CHANGE]),
     )
-    try:
-        prepared, output = _prepare(pdf, field_name, placeholder)
-    except PdfError as error:
-        raise UnreadableDocument("The document to sign cannot be read as a PDF.") from error
+    if reason is not None:
+        entries.Reason = String(reason)
+    if location is not None:
+        entries.Location = String(location)
+    room = make_room(pdf, entries, size=size, field_name=field_name)
     signature = sign_content(
         signer,
         DATA,
-        prepared.document_digest,
+        room.digest,
         certificates=certificates,
         unsigned_attributes=lambda value: _timestamps(value, timestamper, without_time_stamp),
     )
-    if 2 * len(signature) > prepared.reserved_region_end - prepared.reserved_region_start - 2:
-        raise SignatureDoesNotFit("The signature and its time stamp need more room than was reserved.")
-    prepared.fill_with_cms(output, signature)
-    return output.getvalue()
+    return room.filled(signature)
 
 
 def require_document_signer(certificate: x509.Certificate, signed_at: datetime) -> None:
@@ -105,33 +91,6 @@ def require_document_signer(certificate: x509.Certificate, signed_at: datetime) 
         raise SignerCertificateUnsuitable(
             "The signer's certificate does not allow digital signatures with non-repudiation."
         )
-
-
-def _prepare(
-    pdf: bytes, field_name: str, placeholder: SignatureObject
-) -> tuple[PreparedByteRangeDigest, io.BytesIO]:
-    """Write the document with room for the signature, and hash all of it but that room."""
-    writer = UpdateWriter(io.BytesIO(pdf))
-    if any(enumerate_sig_fields(writer.prev, filled_status=True)):
-        raise AlreadySigned("The document carries a signature already.")
-    field = SigFieldSpec(
-        field_name, invis_sig_settings=INVISIBLE, readable_field_name="Tanda tangan elektronik"
-    )
-    steps = PdfCMSEmbedder(new_field_spec=field).write_cms(field_name, writer)
-    widget = next(steps).get_object()
-    if "/P" in widget:
-        _follow_structure_when_tabbing(writer, widget["/P"])
-    no_changes = SigMDPSetup(md_algorithm="sha256", certify=True, docmdp_perms=MDPPerm.NO_CHANGES)
-    steps.send(SigObjSetup(sig_placeholder=placeholder, mdp_setup=no_changes))
-    prepared, output = steps.send(SigIOSetup(md_algorithm="sha256", in_place=True))
-    return prepared, output
-
-
-def _follow_structure_when_tabbing(writer: UpdateWriter, page: generic.DictionaryObject) -> None:
-    """Set the tab order that PDF/UA wants on a page with any annotation (ISO 14289-1 §7.18.3)."""
-    if page.get("/Tabs") != "/S":
-        page["/Tabs"] = generic.pdf_name("/S")
-        writer.update_container(page)
 
 
 def _timestamps(

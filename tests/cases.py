@@ -26,8 +26,9 @@ from service.catalogue.models import find_permit_type
 from service.clock import city_date
 from service.config import Settings
 from service.database import reading
-from service.permits.compose import compose_document
+from service.permits.compose import compose_document, signature_block
 from service.permits.issue import Workshop, sign_application
+from service.permits.mandates import mandate_for
 from service.permits.models import Permit
 from service.permits.register import current_version
 from service.storage import get_document
@@ -205,11 +206,12 @@ class Issued:
 def digest_shown(workshop: Workshop, city: City, case: Application, now: datetime) -> str:
     """Return the digest of the preview that the head of office would see."""
     with reading(workshop.engine) as session:
+        mandate = mandate_for(session, city.head.id, case.slug, city_date(now))
         return compose_document(
             session,
             session.get_one(Application, case.id),
             city.permit_type,
-            signer=session.get_one(User, city.head.id),
+            signature=signature_block(session.get_one(User, city.head.id), mandate),
             printing=workshop.printing,
             today=city_date(now),
         ).digest

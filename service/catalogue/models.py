@@ -111,8 +111,9 @@ def get_permit_type(session: Session, revision_id: uuid.UUID) -> PermitType:
 
 
 def active_city(session: Session) -> City:
-    """Return the city's settings of today. Raises CatalogueNotLoaded."""
-    row = session.exec(select(CityRevision).where(col(CityRevision.active))).first()
-    if row is None:
+    """Return the city's settings of today, reading them once for each hash. Raises CatalogueNotLoaded."""
+    active = col(CityRevision.active)
+    sha256 = session.exec(select(CityRevision.sha256).where(active)).first()
+    if sha256 is None:
         raise CatalogueNotLoaded
-    return row.city
+    return _cities.get(sha256) or session.exec(select(CityRevision).where(active)).one().city

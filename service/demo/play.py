@@ -34,8 +34,9 @@ from service.config import Settings, parse_wrapping_keys
 from service.database import reading, transaction
 from service.demo.papers import paper
 from service.demo.scene import DemoCase, DemoCity
-from service.permits.compose import compose_document
+from service.permits.compose import compose_document, signature_block
 from service.permits.issue import Workshop, sign_application
+from service.permits.mandates import mandate_for
 from service.permits.models import Permit
 from service.permits.revoke import revoke_permit, suspend_permit
 from service.permits.signer import OpenKey, OperationsKeys
@@ -253,11 +254,12 @@ class CaseStory:
         stage, printing = self.stage, printing_of(self.stage.settings)
         with reading(stage.engine) as session:
             application = session.get_one(Application, self.id)
+            mandate = mandate_for(session, officer.id, application.slug, city_date(moment))
             seen = compose_document(
                 session,
                 application,
                 permit_type_of(session, application),
-                signer=session.get_one(User, officer.id),
+                signature=signature_block(session.get_one(User, officer.id), mandate),
                 printing=printing,
                 today=city_date(moment),
             )

@@ -15,7 +15,7 @@ from service.catalogue.format import City, PermitType
 from service.catalogue.models import active_city
 from service.catalogue.wording import fill_wording, holder_name, machine_readable, validity_period
 from service.clock import city_date
-from service.permits.mandates import mandate_for, printed_capacity
+from service.permits.mandates import printed_capacity
 from service.permits.models import Kind, Mandate, Permit
 from service.permits.numbering import spaced_code
 from signing.document import Letterhead, PermitDocument, SignatureBlock, canonical_json
@@ -54,7 +54,7 @@ def compose_document(
     application: Application,
     permit_type: PermitType,
     *,
-    signer: User | None,
+    signature: SignatureBlock | None,
     printing: Printing,
     today: date,
     permit: Permit | None = None,
@@ -62,13 +62,9 @@ def compose_document(
     """Compose the document of a reserved permit, or without one the preview of what would be signed.
 
     A preview has no number, code or date of issue yet, shows its dates as if it were signed today, and
-    names the signer, in the capacity held today, only when one is given. Raises NoMandate when that signer
-    may not sign this type today, and ValidityOver when its last day would be over.
+    names a signer only when a signature block is given. Raises ValidityOver when its last day would be over.
     """
     city = active_city(session)
-    signature = SignatureBlock(capacity=city.official_title.id, name="…")
-    if signer is not None:
-        signature = _signature_block(signer, mandate_for(session, signer.id, application.slug, today))
     rejects = application.outcome == "reject"
     letter = city.rejection_letter.wording if rejects else None
     wording = fill_wording(
@@ -82,7 +78,7 @@ def compose_document(
         body=wording.blocks,
         validity=wording.validity,
         place=city.place,
-        signature=signature,
+        signature=signature or SignatureBlock(capacity=city.official_title.id, name="…"),
         verify_text=printing.base_url.split("://", 1)[-1] + "/verify",
         footer_legal=city.footers.test if printing.is_sample else city.footers.production,
         is_sample=printing.is_sample,
@@ -135,7 +131,8 @@ def _letterhead(city: City) -> Letterhead:
     return Letterhead(first, "\n".join(rest), city.letterhead.address, city.letterhead.contact)
 
 
-def _signature_block(signer: User, mandate: Mandate) -> SignatureBlock:
+def signature_block(signer: User, mandate: Mandate) -> SignatureBlock:
+    """Return who signs, in the capacity that the mandate gives."""
     return SignatureBlock(
         capacity=printed_capacity(mandate),
         name=signer.full_name,

@@ -23,13 +23,14 @@ from service.applications.models import Application
 from service.applications.transitions import apply_action
 from service.applications.workflow import Action, State
 from service.audit import record_event
-from service.catalogue.models import PermitTypeRevision, active_city, get_revision
+from service.catalogue.format import PermitType
+from service.catalogue.models import active_city, get_permit_type
 from service.catalogue.wording import format_number, holder_name, public_facts, validity_period
 from service.clock import city_date
 from service.database import transaction
 from service.errors import Conflict, NotFound, ServiceError
 from service.mail import queue_mail
-from service.permits.compose import Printing, compose_document
+from service.permits.compose import Printing, compose_document, signature_block
 from service.permits.mandates import mandate_for, printed_capacity
 from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status, StatusChange
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
@@ -116,7 +117,7 @@ def sign_application(
             seen_digest=seen_digest,
             printing=workshop.printing,
         )
-    return finish_issuance(workshop, permit.id, actor=actor, signer=signer)
+    return _issue(workshop, permit, actor=actor, signer=signer)
 
 
 def reserve_permit(
@@ -132,14 +133,15 @@ def reserve_permit(
     application = session.get(Application, application_id)
     if application is None:
         raise NotFound
-    revision = get_revision(session, application.revision_id)
-    permit_type, signer = revision.permit_type, session.get_one(User, actor.id)
+    permit_type = get_permit_type(session, application.revision_id)
+    signer = session.get_one(User, actor.id)
     application = apply_action(
         session, application, Action.SIGN, actor=actor, now=now, permit_type=permit_type
     )
     mandate = mandate_for(session, signer.id, application.slug, city_date(now))
+    signature = signature_block(signer, mandate)
     shown = compose_document(
-        session, application, permit_type, signer=signer, printing=printing, today=city_date(now)
+        session, application, permit_type, signature=signature, printing=printing, today=city_date(now)
     )
     if not hmac.compare_digest(shown.digest, seen_digest):
         raise DocumentChanged
@@ -157,12 +159,12 @@ def reserve_permit(
             f"The document has gaps: {names}. Send the case back to the officer who drafts it.",
         )
     kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
-    permit = _new_permit(session, application, revision, kind, mandate, actor=actor, now=now)
+    permit = _new_permit(session, application, permit_type, kind, mandate, actor=actor, now=now)
     composed = compose_document(
         session,
         application,
         permit_type,
-        signer=signer,
+        signature=signature,
         printing=printing,
         today=permit.issued_on,
         permit=permit,
@@ -187,7 +189,7 @@ def reserve_permit(
 def _new_permit(
     session: Session,
     application: Application,
-    revision: PermitTypeRevision,
+    permit_type: PermitType,
     kind: Kind,
     mandate: Mandate,
     *,
@@ -195,12 +197,11 @@ def _new_permit(
     now: datetime,
 ) -> Permit:
     """Take a number and a code, and lay out the row whose document is composed next."""
-    permit_type, city = revision.permit_type, active_city(session)
     issued_on = city_date(now)
     letter = kind == Kind.REJECTION_LETTER
     series = LETTER_SERIES if letter else permit_type.code
     sequence = next_sequence(session, series, issued_on.year)
-    pattern = city.rejection_letter.number_format if letter else permit_type.number_format
+    pattern = active_city(session).rejection_letter.number_format if letter else permit_type.number_format
     valid_from, valid_until = (
         (issued_on, None) if letter else validity_period(permit_type, application.values, issued_on)
     )
@@ -209,7 +210,7 @@ def _new_permit(
         application_id=application.id,
         kind=kind,
         slug=application.slug,
-        revision_id=revision.id,
+        revision_id=application.revision_id,
         series=series,
         year=issued_on.year,
         sequence=sequence,
@@ -244,10 +245,13 @@ def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, s
         if permit is None or permit.status != Status.ISSUING or permit.signer_id != actor.id:
             raise NotYoursToFinish
         require_in_force(session, signer.certificate)
-        document = PermitDocument.from_json(permit.document)
-    signed = _sign_and_store(workshop, document, signer)
+    return _issue(workshop, permit, actor=actor, signer=signer)
+
+
+def _issue(workshop: Workshop, permit: Permit, *, actor: Actor, signer: OpenKey) -> Permit:
+    signed = _sign_and_store(workshop, PermitDocument.from_json(permit.document), signer)
     with transaction(workshop.engine) as session:
-        return register_document(session, permit_id, signed, actor=actor, now=workshop.clock())
+        return register_document(session, permit.id, signed, actor=actor, now=workshop.clock())
 
 
 def _sign_and_store(workshop: Workshop, document: PermitDocument, signer: OpenKey) -> SignedDocument:
@@ -354,7 +358,6 @@ def log_status(session: Session, permit: Permit, version: DocumentVersion, now: 
 
 def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:
     holder = session.get_one(User, permit.holder_id)
-    title = PermitDocument.from_json(permit.document).title
     mail = queue_mail(
         session,
         to=holder.email,
@@ -362,7 +365,7 @@ def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:
         template="permit_issued" if permit.kind == Kind.PERMIT else "rejection_letter_issued",
         context={
             "full_name": holder.full_name,
-            "permit_title": title,
+            "permit_title": permit.document["title"],
             "number": permit.number,
             "path": f"/permits/{permit.code}",
         },

@@ -15,9 +15,9 @@ from service.applications.workflow import Action
 from service.clock import city_date, now
 from service.config import Settings
 from service.errors import ServiceError, Unavailable
-from service.permits.compose import Composed, Printing, compose_document
+from service.permits.compose import Composed, Printing, compose_document, signature_block
 from service.permits.issue import Workshop
-from service.permits.mandates import NoMandate
+from service.permits.mandates import NoMandate, mandate_for
 from service.permits.signer import OperationsKeys
 
 
@@ -73,8 +73,10 @@ def show_document(session: Session, application_id: uuid.UUID, *, actor: Actor, 
         today=city_date(now()),
     )
     if Action.SIGN not in case.actions:
-        return Shown(case, compose(signer=None), False, case.refusal)
+        return Shown(case, compose(signature=None), False, case.refusal)
     try:
-        return Shown(case, compose(signer=session.get_one(User, actor.id)), True, None)
+        mandate = mandate_for(session, actor.id, case.application.slug, city_date(now()))
     except NoMandate as refusal:
-        return Shown(case, compose(signer=None), False, refusal)
+        return Shown(case, compose(signature=None), False, refusal)
+    signature = signature_block(session.get_one(User, actor.id), mandate)
+    return Shown(case, compose(signature=signature), True, None)

@@ -85,7 +85,8 @@ def _time_parts(place: Place, case: Application, digest: str) -> dict[str, float
     laps.append(perf_counter())
     sha256 = put_document(workshop.storage, pdf)
     laps.append(perf_counter())
-    signed = SignedDocument(sha256, signature_fingerprints(pdf)[0], len(pdf), "B-T", moment)
+    until = place.signer.certificate.not_valid_after_utc
+    signed = SignedDocument(sha256, signature_fingerprints(pdf)[0], len(pdf), "B-T", moment, until)
     with transaction(workshop.engine) as session:
         register_document(session, permit.id, signed, actor=place.head, now=moment)
     laps.append(perf_counter())

@@ -1,8 +1,9 @@
-"""Signing one page: ours against plain pyHanko, and against the private-key operations it cannot avoid."""
+"""Signing one page: ours against plain pyHanko, LibPDF, and the private-key operations it cannot avoid."""
 
 from dataclasses import dataclass
 
 from documents import PERMIT
+from libpdf_peer import libpdf_signer
 from measuring import Row, compare, medians
 from pki import make_pki
 from pyhanko_peer import plain_signer, sign_plainly
@@ -15,7 +16,7 @@ from service.clock import now
 from signing.render import render_document
 from signing.sign import sign_document
 
-ROUNDS = 15
+ROUNDS = 40
 ALGORITHMS = {"p256": "P-256", "rsa3072": "RSA-3072"}
 
 
@@ -57,21 +58,29 @@ def _measure_with(algorithm: str, page: bytes) -> list[Row]:
         official.sign(b"x" * 200)
         tsa.sign(b"x" * 200)
 
-    times = medians(
-        {
-            "B-B": lambda: sign_document(page, official, signed_at=now(), timestamper=None),
-            "one": lambda: official.sign(b"x" * 200),
-            "B-T": lambda: sign_document(page, official, signed_at=now(), timestamper=timestamper),
-            "two": raw_operations,
-            "peer": lambda: sign_plainly(peer, page),
-        },
-        rounds=ROUNDS,
-    )
-    peers = {"peer": "pyHanko's `PdfSigner`, B-B"}
+    def render_and_sign() -> None:
+        page = render_document(PERMIT)
+        sign_document(page, official, signed_at=now(), timestamper=timestamper)
+
+    with libpdf_signer(official, signers.private_key, page) as libpdf:
+        times = medians(
+            {
+                "B-B": lambda: sign_document(page, official, signed_at=now(), timestamper=None),
+                "one": lambda: official.sign(b"x" * 200),
+                "B-T": lambda: sign_document(page, official, signed_at=now(), timestamper=timestamper),
+                "two": raw_operations,
+                "whole": render_and_sign,
+                "peer": lambda: sign_plainly(peer, page),
+                "libpdf": libpdf,
+            },
+            rounds=ROUNDS,
+        )
     name = ALGORITHMS[algorithm]
+    peers = {"peer": "pyHanko's `PdfSigner`, B-B", "libpdf": "LibPDF, B-B"}
+    b_b = peers | {"one": "its private-key operation"}
+    b_t = peers | {"two": "its two private-key operations"}
     return [
-        *compare(f"Sign a page, {name}, B-B", times, "B-B", peers | {"one": "its private-key operation"}),
-        *compare(
-            f"Sign a page, {name}, B-T", times, "B-T", peers | {"two": "its two private-key operations"}
-        ),
+        *compare(f"Sign a page, {name}, B-B", times, "B-B", b_b),
+        *compare(f"Sign a page, {name}, B-T", times, "B-T", b_t),
+        *compare(f"Render and sign a page, {name}, B-T", times, "whole", {"B-T": "signing it alone"}),
     ]

@@ -5,14 +5,14 @@ public, other citizens or the logs; secrets must not be kept anywhere at all.
 """
 
 import io
-import json
 import logging
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import asking
 import cases
@@ -22,6 +22,7 @@ import pytest
 from factories import PASSWORD, TOTP_SECRET, jpeg_file, let_forms_pass, make_citizen, sign_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from searching import files_below, found_in, kept_keys, keys_found_in
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
@@ -70,28 +71,6 @@ VALUES = cases.VALUES | {
 }
 
 
-def spellings(canary: str) -> set[bytes]:
-    """The canary as it may stand in JSON, HTML, an address or a file, in small letters."""
-    written = {
-        canary,
-        quote(canary),
-        quote_plus(canary),
-        json.dumps(canary)[1:-1],
-        canary.replace("+", "&#43;"),
-    }
-    return {spelling.encode().lower() for spelling in written}
-
-
-def found_in(data: bytes | str, canaries: dict[str, str]) -> set[str]:
-    """Return the names of the canaries that the data quote."""
-    searched = (data.encode(errors="replace") if isinstance(data, str) else data).lower()
-    return {
-        name
-        for name, canary in canaries.items()
-        if any(spelling in searched for spelling in spellings(canary))
-    }
-
-
 def bytes_of_rows(engine: Engine) -> Iterator[tuple[str, bytes]]:
     """Every value of every table of every schema, those of the job queue too."""
     with engine.connect() as connection:
@@ -120,6 +99,8 @@ class Life:
     own: list[tuple[str, str, bytes]] = field(default_factory=list)
     failures: list[tuple[str, str, bytes]] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, set[bytes]] = field(default_factory=dict)
+    """How the private half of every key would look, by its name."""
     plaintexts: dict[str, bytes] = field(default_factory=dict)
     pdf: bytes = b""
     logged: str = ""
@@ -328,14 +309,22 @@ def read_as_public(life: Life, client: TestClient, known: dict[str, str], number
 def life(
     engine: Engine,
     settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> Life:
     caplog.set_level(logging.INFO)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     moment = clock.now() - timedelta(days=1)
     cases.make_keys(settings.effective_keys_folder, moment)
     app = asking.create_app(settings, engine)
     life = Life(app, engine, settings)
+    passphrases = (cases.OPERATIONS_PASSPHRASE, cases.OFFICIAL_PASSPHRASE, cases.ROOT_PASSPHRASE)
+    life.keys = kept_keys(settings.effective_keys_folder, passphrases)
     with transaction(engine) as session:
         city = cases.make_city(session, moment, settings=settings)
         stranger = make_citizen(session, full_name="Orang Lain")
@@ -346,6 +335,7 @@ def life(
         "passphrase": cases.OFFICIAL_PASSPHRASE,
         "wrong passphrase": WRONG_PASSPHRASE,
         "passphrase of the service's keys": cases.OPERATIONS_PASSPHRASE,
+        "passphrase of the root": cases.ROOT_PASSPHRASE,
         "TOTP secret": TOTP_SECRET,
         "private key": "PRIVATE KEY",
     }
@@ -407,16 +397,33 @@ def test_private_values_never_stray(life: Life) -> None:
     assert {name for name in JOBS_AND_TRAIL if any(table.endswith(name) for table, _ in rows)} == set(
         JOBS_AND_TRAIL
     )
-    files = [path for path in life.settings.data_folder.rglob("*") if path.is_file()]
+    files = files_below(life.settings.data_folder)
     assert len(files) > len(life.plaintexts)
     for path in files:
         kept = path.read_bytes()
-        assert not found_in(kept, life.secrets), path
         assert not any(plaintext[100:200] in kept for plaintext in life.plaintexts.values()), path
+    for place, kept in everything_kept(life):
+        assert not found_in(kept, life.secrets), place
+        assert not keys_found_in(kept, life.keys), place
+
+
+def everything_kept(life: Life) -> Iterator[tuple[str, bytes]]:
+    """All that was said and logged, and the bytes of every row and file: the database's own files, with those
+    of its journal, and whatever lies among temporary files."""
+    yield "log", life.logged.encode()
+    for address, _, answer in (*life.public, *life.others, *life.own, *life.failures):
+        yield address, answer
+    yield from bytes_of_rows(life.engine)
+    database = life.engine.url.database or ""
+    of_database = sorted(Path(database).parent.glob(Path(database).name + "*"))
+    folders = (life.settings.data_folder, Path(tempfile.gettempdir()))
+    for path in (*of_database, *(path for folder in folders for path in files_below(folder))):
+        yield str(path), path.read_bytes()
 
 
 def assert_reached(life: Life) -> None:
     """Without these the search would find nothing because nothing was there."""
+    assert {"root", "issuing", "tsa", "log", "official-head"} <= set(life.keys)
     own = b"".join(answer for _, _, answer in life.own)
     shown = found_in(own, PRIVATE)
     assert {"nik", "address", "phone", "email", "file name", "account's e-mail"} <= shown, shown

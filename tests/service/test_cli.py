@@ -1,6 +1,7 @@
 """The operator's commands: what they do, and how they refuse. Secrets go in by a file descriptor."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -489,12 +490,15 @@ def test_a_worker_executes_jobs_and_stops_when_told(canting: Canting, prepared: 
             time.sleep(0.2)
             with reading(engine) as session:
                 sent = session.get_one(MailMessage, mail.id).sent_at
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
     finally:
         process.send_signal(signal.SIGTERM)
         status = process.wait(timeout=30)
         engine.dispose()
     assert sent is not None
     assert status == 0
+    # A core file would hold its memory, and that opened keys.
+    assert re.search(r"Max core file size +0 +0 ", limits)
 
 
 def free_port() -> int:

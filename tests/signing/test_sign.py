@@ -7,10 +7,14 @@ from datetime import timedelta
 
 import pytest
 from asn1crypto import cms
+from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from documents import PERMIT
 from pki import NOW, make_pki, throwaway_pki
 from postgres import require
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signature
+from pyhanko_certvalidator import ValidationContext
 from reportlab.pdfgen.canvas import Canvas
 
 from keys.timestamp import Timestamper, local_timestamper
@@ -22,6 +26,7 @@ from signing.errors import (
     TimestampUnavailable,
     UnreadableDocument,
 )
+from signing.render import render_document
 from signing.sign import sign_document
 
 PKI = throwaway_pki()
@@ -143,14 +148,38 @@ def test_openssl_accepts_the_signature(tmp_path, algorithm):
     assert "Verification successful" in result.stderr
 
 
-def test_poppler_accepts_the_signature(tmp_path):
+@pytest.mark.parametrize("level", ["B-B", "B-T"])
+@pytest.mark.parametrize("algorithm", ["p256", "rsa3072"])
+def test_pyhanko_poppler_and_mupdf_accept_the_signature_alike(tmp_path, algorithm, level):
     require(shutil.which("pdfsig"), "pdfsig (poppler-utils) is not installed")
-    (tmp_path / "signed.pdf").write_bytes(sign())
+    require(shutil.which("mutool"), "mutool (mupdf-tools) is not installed")
+    pki = PKI if algorithm == "p256" else make_pki(algorithm=algorithm)
+    timestamper = local_timestamper(pki.tsa, lambda: NOW) if level == "B-T" else None
+    signed = sign(render_document(PERMIT), pki.official, timestamper)
+    (tmp_path / "signed.pdf").write_bytes(signed)
 
-    result = subprocess.run(["pdfsig", "signed.pdf"], cwd=tmp_path, capture_output=True, text=True)
+    status = judged_by_pyhanko(signed, pki)
+    poppler = subprocess.run(["pdfsig", "signed.pdf"], cwd=tmp_path, capture_output=True, text=True)
+    mupdf = subprocess.run(
+        ["mutool", "sign", "-v", "signed.pdf"], cwd=tmp_path, capture_output=True, text=True
+    )
 
-    assert "Signature is Valid." in result.stdout
-    assert "Total document signed" in result.stdout
+    assert status.bottom_line, status.pretty_print_details()
+    assert status.coverage == SignatureCoverageLevel.ENTIRE_FILE
+    assert "Signature is Valid." in poppler.stdout
+    assert "Total document signed" in poppler.stdout
+    assert "The document is unchanged since signing." in mupdf.stdout
+
+
+def judged_by_pyhanko(pdf, pki):
+    root, issuing, tsa = (
+        asn1_x509.Certificate.load(each.certificate.public_bytes(Encoding.DER))
+        for each in (pki.root, pki.issuing, pki.tsa)
+    )
+    context = ValidationContext(
+        trust_roots=[root], other_certs=[issuing, tsa], allow_fetching=False, moment=NOW
+    )
+    return validate_pdf_signature(only_signature(pdf), context, context)
 
 
 @pytest.mark.parametrize("seconds", [-1, 1], ids=["before", "after"])

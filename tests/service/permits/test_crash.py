@@ -20,21 +20,16 @@ if __name__ == "__main__":
 import cases  # noqa: E402
 import pytest  # noqa: E402
 from cryptography.x509 import Certificate  # noqa: E402
-from factories import actor_of  # noqa: E402
+from issuing import issue, open_desk  # noqa: E402
 from sqlalchemy import Engine  # noqa: E402
 from sqlmodel import Session, col, func, select  # noqa: E402
 
 from keys.hierarchy import load_trust_anchors  # noqa: E402
-from keys.software import SoftwareKeyStore  # noqa: E402
 from service import clock  # noqa: E402
-from service.accounts.models import User  # noqa: E402
 from service.applications.models import Application  # noqa: E402
 from service.audit import verify_chain  # noqa: E402
-from service.database import open_engine, reading, transaction  # noqa: E402
-from service.permits.compose import Printing  # noqa: E402
-from service.permits.issue import Workshop, finish_issuance, sign_application, unfinished_issuances  # noqa: E402
+from service.database import reading, transaction  # noqa: E402
 from service.permits.models import DocumentVersion, Permit, Status  # noqa: E402
-from service.permits.signer import open_operations_keys  # noqa: E402
 from service.storage import Storage, get_document, open_storage  # noqa: E402
 from service.transparency.log import prove_inclusion  # noqa: E402
 from signing.validate import validate_document  # noqa: E402
@@ -43,33 +38,9 @@ KILLS = 200
 CASES = 320
 VALIDATED = 20
 """Validating takes longer than issuing: so many documents are validated, spread over all."""
-PRINTING = Printing("https://izin.contoh.invalid", is_sample=True)
 
 
 # The program --------------------------------------------------------------------------------------
-
-
-def issue(database: str, storage: str, keys: Path, at_most: int) -> None:
-    """Finish what is `issuing`, then sign cases that wait, up to a number."""
-    engine = open_engine(database)
-    operations = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, clock.now)
-    workshop = Workshop(engine, open_storage(storage), operations.timestamper, clock.now, PRINTING)
-    signer = SoftwareKeyStore(keys).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=clock.now())
-    with reading(engine) as session:
-        user = session.exec(select(User).where(User.key_name == "official-head")).one()
-        head = actor_of(session, user)
-        unfinished = [permit.id for permit in unfinished_issuances(session, head)]
-        city = cases.City(user, {}, user, cases.find_permit_type(session, cases.SLUG).permit_type)
-        waiting = session.exec(
-            select(Application).where(Application.state == "under_review").limit(at_most)
-        ).all()
-    if unfinished:
-        os.write(1, b"resumed\n")
-    for permit_id in unfinished:
-        finish_issuance(workshop, permit_id, actor=head, signer=signer)
-    for case in waiting:
-        digest = cases.digest_shown(workshop, city, case, clock.now())
-        sign_application(workshop, case.id, actor=head, signer=signer, seen_digest=digest)
 
 
 def fork_and_kill(database: str, storage: str, keys: Path) -> None:
@@ -81,7 +52,7 @@ def fork_and_kill(database: str, storage: str, keys: Path) -> None:
         if child == 0:
             # A child never returns into the parent's code: it ends here, whatever happens.
             try:
-                issue(database, storage, keys, CASES if kills == KILLS else 1)
+                issue(open_desk(database, storage, keys), CASES if kills == KILLS else 1)
             finally:
                 os._exit(1 if sys.exc_info()[0] else 0)
         if kills < KILLS:
