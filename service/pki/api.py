@@ -186,7 +186,8 @@ def ocsp_get(
 ) -> Response:
     """The same with the query in base 64 at the address's end, which caches may keep for a moment.
 
-    A query is a DER sequence, so its first letter is M. Where the query asks about one certificate without a nonce, the answer was signed beforehand (RFC 5019).
+    A query is a DER sequence, so its first letter is M. Where it asks about one certificate without a nonce,
+    the answer was signed beforehand (RFC 5019).
     """
     try:
         der = base64.b64decode(unquote(query), validate=True)
