@@ -100,8 +100,7 @@ def _register(
         registered_at=now,
         verifiable_until=verifiable_until,
     )
-    version.log_index = log_status(session, permit, version, now)
-    session.add(version)
+    log_status(session, permit, version, now)
     record_event(
         session,
         action="document_extended",

@@ -6,7 +6,6 @@ makes the permit `active`. A crash anywhere leaves an `issuing` permit, which `f
 under the same number: never a gap, never two.
 """
 
-import hashlib
 import hmac
 import uuid
 from collections.abc import Callable
@@ -36,7 +35,7 @@ from service.permits.numbering import LETTER_SERIES, new_public_code, next_seque
 from service.permits.signer import OpenKey, Timestamper
 from service.pki.register import require_in_force
 from service.storage import Storage, put_document
-from service.transparency.log import append_entry
+from service.transparency.log import append_entry, code_hash, next_index
 from signing.document import PermitDocument
 from signing.provenance import signature_fingerprints
 from signing.render import render_document
@@ -289,8 +288,7 @@ def register_document(
         registered_at=now,
         verifiable_until=signed.verifiable_until,
     )
-    version.log_index = log_status(session, permit, version, now)
-    session.add(version)
+    log_status(session, permit, version, now)
     jobs.enqueue(session, EXTEND_JOB, str(permit.id))
     _notify_holder(session, permit, now)
     record_event(
@@ -334,18 +332,39 @@ def set_status(
     session.flush()
 
 
-def log_status(session: Session, permit: Permit, version: DocumentVersion, now: datetime) -> int:
-    """Log a document version with its permit's status, and return the leaf's index.
+STATUS_KINDS = {
+    Status.ACTIVE: "reinstated",
+    Status.SUSPENDED: "suspended",
+    Status.REVOKED: "revoked",
+    Status.SUPERSEDED: "superseded",
+    Status.EXPIRED: "expired",
+}
+"""The kind of leaf that tells of a status; the first `active` is told by the document's own leaf."""
 
-    The leaf carries no personal data: the public code stands there only as its hash.
+
+def log_status(session: Session, permit: Permit, version: DocumentVersion, now: datetime) -> int:
+    """Log a new document version, or a permit's new status, and return the leaf's index.
+
+    The rows told of get that index, and the leaf commits to them. It carries no personal data: the public
+    code stands there only as its hash.
     """
-    leaf = {
-        "code_sha256": hashlib.sha256(permit.code.encode()).hexdigest(),
+    index, kind = next_index(session), STATUS_KINDS.get(Status(permit.status), "")
+    if version.log_index is None:
+        version.log_index, kind = index, "issued" if version.version == 1 else "document_added"
+        session.add(version)
+    unlogged = select(StatusChange).where(
+        StatusChange.permit_id == permit.id, col(StatusChange.log_index).is_(None)
+    )
+    for change in session.exec(unlogged):
+        change.log_index = index
+        session.add(change)
+    facts = {
+        "code_sha256": code_hash(permit.code),
         "status": permit.status,
         "version": version.version,
         "sha256": version.sha256,
     }
-    return append_entry(session, leaf, now)
+    return append_entry(session, kind, facts, now)
 
 
 def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:

@@ -11,7 +11,7 @@ from service.transparency.models import LogEntry
 
 
 def test_every_entry_is_proven(session: Session, now: datetime) -> None:
-    indexes = [log.append_entry(session, {"sha256": f"{number:064x}"}, now) for number in range(9)]
+    indexes = [log.append_entry(session, "test", {"sha256": f"{number:064x}"}, now) for number in range(9)]
     assert indexes == list(range(9))
     for index in indexes:
         proof = log.prove_inclusion(session, index)
@@ -22,7 +22,7 @@ def test_every_entry_is_proven(session: Session, now: datetime) -> None:
 
 def test_a_changed_leaf_is_no_longer_included(session: Session, now: datetime) -> None:
     for number in range(5):
-        log.append_entry(session, {"sha256": f"{number:064x}"}, now)
+        log.append_entry(session, "test", {"sha256": f"{number:064x}"}, now)
     entry = session.get_one(LogEntry, 2)
     entry.leaf = entry.leaf.replace("2", "3")
     assert log.prove_inclusion(session, 2) is None
@@ -30,7 +30,7 @@ def test_a_changed_leaf_is_no_longer_included(session: Session, now: datetime) -
 
 
 def test_checkpoint_is_a_signed_note(session: Session, now: datetime) -> None:
-    log.append_entry(session, {"sha256": "0" * 64}, now)
+    log.append_entry(session, "test", {"sha256": "0" * 64}, now)
     key = Ed25519PrivateKey.generate()
     note = log.checkpoint(session, "contoh.invalid/log", key.public_key().public_bytes_raw(), key.sign)
     body, _, signatures = note.partition("\n\n")
