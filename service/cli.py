@@ -41,6 +41,7 @@ from service.console import (
 from service.database import reading, transaction, upgrade_database
 from service.errors import ServiceError
 from service.key_commands import Email, SecretFd, keys_app
+from service.log_commands import log_app
 from service.permits.mandates import MandateDetails, grant_mandate, printed_capacity
 from service.permits.models import Capacity
 from service.pki.enrol import find_signer
@@ -61,6 +62,7 @@ for name, group in (
     ("database", database_app),
     ("catalogue", catalogue_app),
     ("keys", keys_app),
+    ("log", log_app),
     ("admin", admin_app),
     ("audit", audit_app),
     ("jobs", jobs_app),

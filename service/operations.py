@@ -25,12 +25,14 @@ from service.mail import deliver, forget_settled
 from service.metrics import count_figures
 from service.permits.extend import enqueue_extensions, extend_document
 from service.permits.issue import EXTEND_JOB, Workshop
+from service.permits.reconcile import reconcile
 from service.permits.revoke import expire_permits
 from service.permits.signer import OperationsKeys, open_operations_keys
 from service.permits.workshop import SigningUnavailable, printing_of
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import PUBLISH_JOB
 from service.storage import Storage, open_storage
+from service.transparency.log import commit_audit_trail
 from service.web import SettingsDep, render
 
 router = APIRouter(tags=["operations"])
@@ -58,7 +60,8 @@ def metrics(_actor: Anyone, request: Request, settings: SettingsDep) -> Response
     given = request.headers.get("authorization", "").removeprefix("Metrics ")
     if not (secrets.compare_digest(token.encode(), given.encode()) if token else _is_local(request)):
         raise AccessDenied
-    figures = generate_latest() + count_figures(request.app.state.engine, now())
+    names = [witness.verifier.name for witness in request.app.state.witnesses.every]
+    figures = generate_latest() + count_figures(request.app.state.engine, now(), names)
     return Response(figures, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -126,13 +129,19 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
 
     def extend(permit_id: str) -> None:
         own = _own_keys(app)
-        workshop = Workshop(engine, app.state.storage, own.timestamper, now, printing_of(settings))
+        workshop = Workshop(
+            engine, app.state.storage, own.timestamper, now, printing_of(settings), app.state.witnesses
+        )
         extend_document(workshop, uuid.UUID(permit_id), tsa=own.tsa)
 
     def extend_due() -> None:
         until = _own_keys(app).tsa.certificate.not_valid_after_utc
         with transaction(engine) as session:
             enqueue_extensions(session, stamps_until=until, now=now())
+
+    def commit() -> None:
+        with transaction(engine) as session:
+            commit_audit_trail(session, now())
 
     def forget() -> None:
         with transaction(engine) as session:
@@ -146,6 +155,8 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         jobs.Job(EXTEND_JOB, extend),
         jobs.Job("extend_due", extend_due, cron="15 1 * * *"),
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
+        jobs.Job("commit_audit_trail", commit, cron="37 * * * *"),
+        jobs.Job("reconcile", lambda: reconcile(engine, app.state.storage, now()), cron="25 2 * * *"),
         jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
         jobs.Job("forget_old", forget, cron="45 0 * * *"),
         jobs.Job("overdue_alarm", remind, cron="0 7 * * 1-5"),

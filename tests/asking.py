@@ -130,6 +130,8 @@ def fresh_rows(house: House, kind: str) -> dict[str, list[str]]:
         "section": ["person", "practice", "tidak_ada"],
         "requirement": ["ktp", "tidak_ada"],
         "name": ["root", "tsa"],
+        "level": ["0", "64"],
+        "place": ["000.p/1", "x001/000"],
         "query": ["MAA=", "0" * 8],
         "digest": [digest, "0" * 64],
         "passphrase": [cases.OFFICIAL_PASSPHRASE, "bukan frasanya"],

@@ -20,6 +20,7 @@ from service.permits.register import current_version
 from service.permits.signer import OpenKey
 from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document
+from service.transparency.witnesses import require_not_behind
 from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates
 from signing.validate import Indication, validate_document
 
@@ -49,8 +50,9 @@ def extend_document(workshop: Workshop, permit_id: uuid.UUID, *, tsa: OpenKey) -
 
     `tsa` is the authority behind the workshop's time stamps. Does nothing (None) when the document would
     not live longer by it, so it is safe to repeat. Raises NotExtended when the result would not be
-    TOTAL-PASSED, and what storage and `signing` raise.
+    TOTAL-PASSED, BehindWitness or WitnessSilent, and what storage and `signing` raise.
     """
+    require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     until = tsa.certificate.not_valid_after_utc
     with reading(workshop.engine) as session:
         version = current_version(session, session.get_one(Permit, permit_id))

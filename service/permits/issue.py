@@ -36,6 +36,7 @@ from service.permits.signer import OpenKey, Timestamper
 from service.pki.register import require_in_force
 from service.storage import Storage, put_document
 from service.transparency.log import append_entry, code_hash, next_index
+from service.transparency.witnesses import Witnesses, require_not_behind
 from signing.document import PermitDocument
 from signing.provenance import signature_fingerprints
 from signing.render import render_document
@@ -90,6 +91,8 @@ class Workshop:
     timestamper: Timestamper | None
     clock: Callable[[], datetime]
     printing: Printing
+    witnesses: Witnesses | None = None
+    """Who must not be ahead of our log; none: nobody watches it."""
 
 
 def sign_application(
@@ -99,11 +102,12 @@ def sign_application(
 
     `signer` was opened with the passphrase typed for this act; `seen_digest` is that of the preview the
     official saw. Raises what the workflow raises when the case moved on (Conflict), NoMandate,
-    DocumentChanged when the document would say something else by now, WordingIncomplete, and the errors of
-    `signing`, all before a number is taken; a failure afterwards leaves an `issuing` permit for
-    `finish_issuance`.
+    DocumentChanged when the document would say something else by now, WordingIncomplete, BehindWitness,
+    WitnessSilent, and the errors of `signing`, all before a number is taken; a failure afterwards leaves an
+    `issuing` permit for `finish_issuance`.
     """
     require_document_signer(signer.certificate, workshop.clock())
+    require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     with transaction(workshop.engine) as session:
         require_in_force(session, signer.certificate)
         permit = reserve_permit(
@@ -235,8 +239,10 @@ def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, s
     """Render, sign, store and register a reserved permit, now or after a crash, under its number.
 
     The mandate was checked when the decision was taken; one that ended since leaves no gap in the numbers.
-    Raises NotYoursToFinish when it is finished or another official's, and the errors of `signing`.
+    Raises NotYoursToFinish when it is finished or another official's, BehindWitness, WitnessSilent, and the
+    errors of `signing`.
     """
+    require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     with transaction(workshop.engine) as session:
         permit = session.get(Permit, permit_id)
         if permit is None or permit.status != Status.ISSUING or permit.signer_id != actor.id:

@@ -173,3 +173,16 @@ class StatusChange(SQLModel, table=True):
     actor_id: uuid.UUID | None = Field(default=None, foreign_key="account_user.id")
     actor_name: str = Field(max_length=120)
     log_index: int | None = Field(default=None, unique=True)
+
+
+class Reconciliation(SQLModel, table=True):
+    """The one row that tells how the last reconciliation ended."""
+
+    __tablename__ = "reconciliation"
+
+    id: int = Field(default=1, primary_key=True)
+    finished_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    documents: int
+    count: int
+    """Discrepancies in all; the first of them stand in `findings`."""
+    findings: list[Any] = Field(sa_column=Column(JSON, nullable=False))

@@ -1,7 +1,6 @@
 """The log for those who watch it, as static files would stand there (C2SP tlog-tiles, tlog-checkpoint)."""
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -13,6 +12,7 @@ from service.config import Settings
 from service.database import MAX_INTEGER, SessionDep
 from service.errors import NotFound, Unavailable, refusals
 from service.transparency.log import (
+    log_origin,
     prove_consistency,
     read_entry_bundle,
     read_tile,
@@ -24,7 +24,7 @@ from service.transparency.tiles import parse_tile_path
 router = APIRouter(tags=["log"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
 Place = Annotated[str, Path(max_length=40, examples=["000.p/1"])]
-Size = Annotated[int, Query(ge=1, le=MAX_INTEGER)]
+Size = Annotated[int, Query(ge=1, le=MAX_INTEGER, examples=[1])]
 FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
 """A tile never changes, and neither does a partial one: a larger log has another in its place."""
 BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
@@ -34,11 +34,6 @@ class NotInLog(NotFound):
     code = "not_in_log"
     message_id = "Log tidak memiliki bagian ini. Baca ukuran log pada /log/checkpoint."
     message_en = "The log has no such part. Read its size in /log/checkpoint."
-
-
-def log_origin(base_url: str) -> str:
-    """Return the log's origin: its address without the scheme (C2SP tlog-tiles, Parameters)."""
-    return f"{urlsplit(base_url).netloc}/log"
 
 
 def log_key(settings: Settings, operations_keys: Any) -> LogKey:

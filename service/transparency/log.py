@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from sqlalchemy import tuple_
 from sqlmodel import Session, col, select
@@ -37,6 +38,11 @@ AUDIT_TRAIL = "audit_trail"
 """The kind of a leaf that tells of no document: it commits to the audit trail alone."""
 
 Result = TypeVar("Result")
+
+
+def log_origin(base_url: str) -> str:
+    """Return the log's origin: its address without the scheme (C2SP tlog-tiles, Parameters)."""
+    return f"{urlsplit(base_url).netloc}/log"
 
 
 @dataclass(frozen=True, slots=True)
