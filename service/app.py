@@ -52,6 +52,7 @@ from service.openapi import describe_api
 from service.permits import api as permits_api
 from service.permits import mandate_pages
 from service.permits import pages as permits_pages
+from service.permits.workshop import witnesses_of
 from service.pki import api as pki_api
 from service.pki import pages as pki_pages
 from service.pki.answers import Responders
@@ -119,6 +120,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.engine = engine or open_engine(settings.effective_database_url)
     app.state.storage = operations.open_settings_storage(settings)
     app.state.sandbox = Sandbox(settings.effective_keys_folder)
+    app.state.witnesses = witnesses_of(settings)
     app.state.operations_keys = None
     app.state.responders = Responders(
         SoftwareKeyStore(settings.effective_keys_folder), settings.operations_passphrase

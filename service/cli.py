@@ -42,6 +42,7 @@ from service.console import (
 from service.database import reading, transaction, upgrade_database
 from service.errors import ServiceError
 from service.key_commands import Email, SecretFd, keys_app
+from service.log_commands import log_app
 from service.permit_commands import permits_app
 from service.permits.mandates import MandateDetails, grant_mandate, printed_capacity
 from service.permits.models import Capacity
@@ -65,6 +66,7 @@ for name, group in (
     ("catalogue", catalogue_app),
     ("keys", keys_app),
     ("permits", permits_app),
+    ("log", log_app),
     ("admin", admin_app),
     ("audit", audit_app),
     ("jobs", jobs_app),

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     smtp_security: Literal["none", "starttls", "tls"] = "starttls"
     mail_from: str = "Canting <no-reply@contoh.invalid>"
 
+    witnesses: str = ""
+    """The log's witnesses: `vkey address`, comma-separated; before signing each is asked what it cosigned."""
+    witness_grace_hours: int = Field(default=24, ge=0, le=720)
+    """So long signing goes on while a witness does not answer."""
+
     session_hours: int = Field(default=12, ge=1, le=720)
     max_upload_bytes: int = Field(default=10 * 1024 * 1024, ge=1024)
     max_verification_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)

@@ -27,6 +27,7 @@ from service.metrics import count_figures
 from service.permits.alarms import send_expiry_alarms
 from service.permits.extend import enqueue_extensions, extend_document
 from service.permits.issue import EXTEND_JOB, Workshop
+from service.permits.reconcile import reconcile
 from service.permits.renewal import RENEW_JOB, run_slice
 from service.permits.revoke import expire_permits
 from service.permits.signer import OperationsKeys, open_operations_keys
@@ -36,6 +37,7 @@ from service.pki.publish import publish_revocation_lists
 from service.pki.register import PUBLISH_JOB
 from service.pki.tsa import ordered_timestamper, outside_tsas, time_anchors
 from service.storage import Storage, open_storage
+from service.transparency.log import commit_audit_trail
 from service.web import SettingsDep, render
 
 router = APIRouter(tags=["operations"])
@@ -63,7 +65,8 @@ def metrics(_actor: Anyone, request: Request, settings: SettingsDep) -> Response
     given = request.headers.get("authorization", "").removeprefix("Metrics ")
     if not (secrets.compare_digest(token.encode(), given.encode()) if token else _is_local(request)):
         raise AccessDenied
-    figures = generate_latest() + count_figures(request.app.state.engine, now())
+    names = [witness.verifier.name for witness in request.app.state.witnesses.every]
+    figures = generate_latest() + count_figures(request.app.state.engine, now(), names)
     return Response(figures, media_type=CONTENT_TYPE_LATEST)
 
 
@@ -139,7 +142,9 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
 
     def extend(permit_id: uuid.UUID) -> object:
         own = _own_keys(app)
-        workshop = Workshop(engine, app.state.storage, own.timestamper, now, printing_of(settings))
+        workshop = Workshop(
+            engine, app.state.storage, own.timestamper, now, printing_of(settings), app.state.witnesses
+        )
         with reading(engine) as session:
             end = own.tsa.certificate.not_valid_after_utc
             until = stamps_until(session, settings.tsa_addresses, end, now())
@@ -168,6 +173,10 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         tsas = outside_tsas(settings.tsa_addresses, settings.effective_keys_folder)
         refresh_outside_lists(engine, tsas, now())
 
+    def commit() -> None:
+        with transaction(engine) as session:
+            commit_audit_trail(session, now())
+
     def forget() -> None:
         with transaction(engine) as session:
             forget_expired(session, now())
@@ -182,6 +191,8 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         jobs.Job(RENEW_JOB, renew),
         jobs.Job("extend_due", extend_due, cron="15 1 * * *"),
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
+        jobs.Job("commit_audit_trail", commit, cron="37 * * * *"),
+        jobs.Job("reconcile", lambda: reconcile(engine, app.state.storage, now()), cron="25 2 * * *"),
         jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
         jobs.Job("forget_old", forget, cron="45 0 * * *"),
         jobs.Job("expiry_alarm", alarm, cron="30 6 * * *"),

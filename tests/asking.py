@@ -131,6 +131,8 @@ def fresh_rows(house: House, kind: str) -> dict[str, list[str]]:
         "requirement": ["ktp", "tidak_ada"],
         "name": ["root", "tsa"],
         "query": ["MAA=", "M" + "0" * 7],
+        "level": ["0", "64"],
+        "place": ["000.p/1", "x001/000"],
         "digest": [digest, "0" * 64],
         "passphrase": [cases.OFFICIAL_PASSPHRASE, "bukan frasanya"],
     }

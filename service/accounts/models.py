@@ -9,6 +9,7 @@ from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from service.database import UTCDateTime
+from service.seals import sealed
 
 
 class Kind(StrEnum):
@@ -16,6 +17,7 @@ class Kind(StrEnum):
     OFFICER = "officer"
 
 
+@sealed(leaving_out=("failed_attempts", "locked_until", "totp_last_step"))
 class User(SQLModel, table=True):
     """A person with an account. An officer's roles stand in RoleAssignment."""
 
@@ -47,6 +49,7 @@ class User(SQLModel, table=True):
     """For a signing official: the name of the key in the key store."""
 
 
+@sealed()
 class RoleAssignment(SQLModel, table=True):
     __tablename__ = "account_role"
     __table_args__ = (UniqueConstraint("user_id", "role"),)

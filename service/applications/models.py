@@ -9,11 +9,13 @@ from sqlmodel import Field, SQLModel
 
 from service.applications.workflow import State as State
 from service.database import UTCDateTime
+from service.seals import sealed
 
 VERSION = Column("version", Integer, nullable=False)
 """Optimistic locking: of two writers who read the same row, the second is told (StaleDataError)."""
 
 
+@sealed()
 class Application(SQLModel, table=True):
     """What an applicant asks for, and where it stands.
 
@@ -62,6 +64,7 @@ class Application(SQLModel, table=True):
     __mapper_args__ = {"version_id_col": VERSION}
 
 
+@sealed()
 class Submission(SQLModel, table=True):
     """What was submitted, frozen: the first time and after each correction. Never altered."""
 
@@ -79,6 +82,7 @@ class Submission(SQLModel, table=True):
     submitted_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
 
 
+@sealed()
 class Upload(SQLModel, table=True):
     """A file the applicant (or a reviewer, for an attachment) gave; stored encrypted."""
 
@@ -99,6 +103,7 @@ class Upload(SQLModel, table=True):
     removed_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
 
 
+@sealed()
 class StepVisit(SQLModel, table=True):
     """One stay at one step: when it came, who took it, who left it and how. For tracking and four eyes."""
 
@@ -123,6 +128,7 @@ class StepVisit(SQLModel, table=True):
     """What the reviewer left besides: `{"report": {item: finding}, "attachments": [upload id]}`."""
 
 
+@sealed()
 class Correction(SQLModel, table=True):
     """One field or document the officer asks to be mended, with the remark the applicant reads."""
 
@@ -141,6 +147,7 @@ class Correction(SQLModel, table=True):
     resolved_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
 
 
+@sealed()
 class Holiday(SQLModel, table=True):
     """An editable day over the library's holidays: decrees of cuti bersama come year by year."""
 

@@ -15,8 +15,10 @@ from sqlmodel import Session, SQLModel, col, select
 from service.catalogue.format import City, PermitType
 from service.database import UTCDateTime
 from service.errors import NotFound
+from service.seals import sealed
 
 
+@sealed()
 class PermitTypeRevision(SQLModel, table=True):
     """A permit type as it stood from one load to the next. Only `active` is ever altered."""
 
@@ -40,6 +42,7 @@ class PermitTypeRevision(SQLModel, table=True):
         return _permit_types[self.sha256]
 
 
+@sealed()
 class CityRevision(SQLModel, table=True):
     """The city's settings as they stood from one load to the next."""
 

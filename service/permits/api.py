@@ -14,14 +14,17 @@ from service.clock import now
 from service.database import SessionDep, reading
 from service.errors import refusals
 from service.permits.compose import DATA_SCHEMA
-from service.permits.documents import document_response, find_readable
+from service.permits.documents import PermitNotFound, document_response, find_readable
 from service.permits.issue import sign_application
+from service.permits.log_proof import prove_permit, write_proof
 from service.permits.models import Permit
-from service.permits.register import permits_held_by, status_at
+from service.permits.numbering import normalise_code
+from service.permits.register import find_by_code, permits_held_by, status_at
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
 from service.permits.signer import open_signer
 from service.permits.workshop import WorkshopDep, show_document
 from service.storage import StorageDep
+from service.transparency.api import LogKeyDep
 from service.web import SettingsDep
 
 router = APIRouter(prefix="/api/v1", tags=["permits"])
@@ -69,6 +72,25 @@ class PermitSummary(BaseModel):
     issued_on: date
     valid_from: date
     valid_until: date | None
+
+
+class LogEntryAnswer(BaseModel):
+    """A leaf that tells of the permit, and the audit path that leads from it to the checkpoint's root."""
+
+    index: int
+    leaf: str
+    """The canonical JSON that the log holds, to be hashed as it stands."""
+    path: list[str]
+    """Hashes in hex, from the leaf's sibling upwards (RFC 9162 §2.1.3)."""
+    tlog_proof: str
+    """The same, with the checkpoint, as a file of its own (C2SP tlog-proof)."""
+
+
+class LogProofAnswer(BaseModel):
+    """The log's signed checkpoint, and every leaf that tells of the permit, oldest first."""
+
+    checkpoint: str
+    entries: list[LogEntryAnswer]
 
 
 class StatusOrder(BaseModel):
@@ -138,6 +160,27 @@ def my_permits(
 def document(code: Code, actor: Reader, session: SessionDep, storage: StorageDep) -> Response:
     """The signed PDF, byte for byte."""
     return document_response(session, storage, find_readable(session, code, actor))
+
+
+@router.get("/permits/{code}/log-proof", summary="Prove a permit's entries in the log")
+def log_proof(code: Code, actor: Anyone, session: SessionDep, key: LogKeyDep) -> LogProofAnswer:
+    """For whoever has the code: that document and status stand in the public log."""
+    permit = find_by_code(session, normalise_code(code) or "")
+    if permit is None:
+        raise PermitNotFound
+    proven = prove_permit(session, permit, key)
+    return LogProofAnswer(
+        checkpoint=proven.checkpoint,
+        entries=[
+            LogEntryAnswer(
+                index=proof.index,
+                leaf=proof.leaf,
+                path=list(proof.path),
+                tlog_proof=write_proof(proof, proven.checkpoint),
+            )
+            for proof in proven.entries
+        ],
+    )
 
 
 @router.post("/permits/{code}/status", summary="Change a permit's status")

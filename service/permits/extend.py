@@ -21,6 +21,7 @@ from service.permits.register import current_version, newest_versions
 from service.permits.signer import OpenKey
 from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document
+from service.transparency.witnesses import require_not_behind
 from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates, newest_signer
 from signing.trust import is_self_issued
 from signing.validate import Indication, validate_document
@@ -59,8 +60,9 @@ def extend_document(
     `tsa` is our own authority, which may be the one that stamps; `time_anchors` are those of other houses'.
     `stamps_until` is when a time stamp of now will end, by `tsa` unless told. Does nothing (None) when the
     document would not live longer by it, so it is safe to repeat. Raises NotExtended when the result would
-    not be TOTAL-PASSED, and what storage and `signing` raise.
+    not be TOTAL-PASSED, BehindWitness or WitnessSilent, and what storage and `signing` raise.
     """
+    require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     until = stamps_until or tsa.certificate.not_valid_after_utc
     with reading(workshop.engine) as session:
         version = current_version(session, session.get_one(Permit, permit_id))
@@ -116,8 +118,7 @@ def _register(
         registered_at=now,
         verifiable_until=verifiable_until,
     )
-    version.log_index = log_status(session, permit, version, now)
-    session.add(version)
+    log_status(session, permit, version, now)
     record_event(
         session,
         action="document_extended",

@@ -6,7 +6,6 @@ makes the permit `active`. A crash anywhere leaves an `issuing` permit, which `f
 under the same number: never a gap, never two.
 """
 
-import hashlib
 import hmac
 import uuid
 from collections.abc import Callable
@@ -37,7 +36,8 @@ from service.permits.numbering import LETTER_SERIES, new_public_code, next_seque
 from service.permits.signer import OpenKey, Timestamper
 from service.pki.register import require_in_force
 from service.storage import Storage, put_document
-from service.transparency.log import append_entry
+from service.transparency.log import append_entry, code_hash, next_index
+from service.transparency.witnesses import Witnesses, require_not_behind
 from signing.document import PermitDocument
 from signing.errors import TimestampUnavailable
 from signing.provenance import signature_fingerprints
@@ -93,6 +93,8 @@ class Workshop:
     timestamper: Timestamper | None
     clock: Callable[[], datetime]
     printing: Printing
+    witnesses: Witnesses | None = None
+    """Who must not be ahead of our log; none: nobody watches it."""
 
 
 def sign_application(
@@ -102,11 +104,12 @@ def sign_application(
 
     `signer` was opened with the passphrase typed for this act; `seen_digest` is that of the preview the
     official saw. Raises what the workflow raises when the case moved on (Conflict), NoMandate,
-    DocumentChanged when the document would say something else by now, WordingIncomplete, and the errors of
-    `signing`, all before a number is taken; a failure afterwards leaves an `issuing` permit for
-    `finish_issuance`.
+    DocumentChanged when the document would say something else by now, WordingIncomplete, BehindWitness,
+    WitnessSilent, and the errors of `signing`, all before a number is taken; a failure afterwards leaves an
+    `issuing` permit for `finish_issuance`.
     """
     require_document_signer(signer.certificate, workshop.clock())
+    require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     with transaction(workshop.engine) as session:
         require_in_force(session, signer.certificate)
         permit = reserve_permit(
@@ -238,8 +241,10 @@ def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, s
     """Render, sign, store and register a reserved permit, now or after a crash, under its number.
 
     The mandate was checked when the decision was taken; one that ended since leaves no gap in the numbers.
-    Raises NotYoursToFinish when it is finished or another official's, and the errors of `signing`.
+    Raises NotYoursToFinish when it is finished or another official's, BehindWitness, WitnessSilent, and the
+    errors of `signing`.
     """
+    require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     with transaction(workshop.engine) as session:
         permit = session.get(Permit, permit_id)
         if permit is None or permit.status != Status.ISSUING or permit.signer_id != actor.id:
@@ -297,8 +302,7 @@ def register_document(
         registered_at=now,
         verifiable_until=signed.verifiable_until,
     )
-    version.log_index = log_status(session, permit, version, now)
-    session.add(version)
+    log_status(session, permit, version, now)
     jobs.enqueue(session, EXTEND_JOB, str(permit.id))
     _notify_holder(session, permit, now)
     record_event(
@@ -342,18 +346,39 @@ def set_status(
     session.flush()
 
 
-def log_status(session: Session, permit: Permit, version: DocumentVersion, now: datetime) -> int:
-    """Log a document version with its permit's status, and return the leaf's index.
+STATUS_KINDS = {
+    Status.ACTIVE: "reinstated",
+    Status.SUSPENDED: "suspended",
+    Status.REVOKED: "revoked",
+    Status.SUPERSEDED: "superseded",
+    Status.EXPIRED: "expired",
+}
+"""The kind of leaf that tells of a status; the first `active` is told by the document's own leaf."""
 
-    The leaf carries no personal data: the public code stands there only as its hash.
+
+def log_status(session: Session, permit: Permit, version: DocumentVersion, now: datetime) -> int:
+    """Log a new document version, or a permit's new status, and return the leaf's index.
+
+    The rows told of get that index, and the leaf commits to them. It carries no personal data: the public
+    code stands there only as its hash.
     """
-    leaf = {
-        "code_sha256": hashlib.sha256(permit.code.encode()).hexdigest(),
+    index, kind = next_index(session), STATUS_KINDS.get(Status(permit.status), "")
+    if version.log_index is None:
+        version.log_index, kind = index, "issued" if version.version == 1 else "document_added"
+        session.add(version)
+    unlogged = select(StatusChange).where(
+        StatusChange.permit_id == permit.id, col(StatusChange.log_index).is_(None)
+    )
+    for change in session.exec(unlogged):
+        change.log_index = index
+        session.add(change)
+    facts = {
+        "code_sha256": code_hash(permit.code),
         "status": permit.status,
         "version": version.version,
         "sha256": version.sha256,
     }
-    return append_entry(session, leaf, now)
+    return append_entry(session, kind, facts, now)
 
 
 def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:

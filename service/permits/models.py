@@ -9,6 +9,7 @@ from sqlalchemy import JSON, Column, Index, Integer, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from service.database import UTCDateTime
+from service.seals import sealed
 
 VERSION = Column("version", Integer, nullable=False)
 """Optimistic locking: of two writers who read the same row, the second is told (StaleDataError)."""
@@ -47,6 +48,7 @@ class Capacity(StrEnum):
     """Atas nama: signs in the name of who delegated the power, over one's own position."""
 
 
+@sealed()
 class Mandate(SQLModel, table=True):
     """The dated power of an official to sign. It is never changed or deleted, only ended."""
 
@@ -83,6 +85,7 @@ class NumberCounter(SQLModel, table=True):
     last: int = 0
 
 
+@sealed()
 class Permit(SQLModel, table=True):
     """The right granted (or the refusal told): number, public code, validity and status.
 
@@ -132,6 +135,7 @@ class Permit(SQLModel, table=True):
     __mapper_args__ = {"version_id_col": VERSION}
 
 
+@sealed()
 class DocumentVersion(SQLModel, table=True):
     """A registered version of a permit document's bytes. Only these are genuine."""
 
@@ -192,6 +196,7 @@ class ExpiryAlarm(SQLModel, table=True):
     told_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
 
 
+@sealed()
 class StatusChange(SQLModel, table=True):
     """A permit's status from a moment on; the history answers "was it valid on 3 March?"."""
 
@@ -205,3 +210,17 @@ class StatusChange(SQLModel, table=True):
     remark: str | None = Field(default=None, max_length=1000)
     actor_id: uuid.UUID | None = Field(default=None, foreign_key="account_user.id")
     actor_name: str = Field(max_length=120)
+    log_index: int | None = Field(default=None, unique=True)
+
+
+class Reconciliation(SQLModel, table=True):
+    """The one row that tells how the last reconciliation ended."""
+
+    __tablename__ = "reconciliation"
+
+    id: int = Field(default=1, primary_key=True)
+    finished_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    documents: int
+    count: int
+    """Discrepancies in all; the first of them stand in `findings`."""
+    findings: list[Any] = Field(sa_column=Column(JSON, nullable=False))

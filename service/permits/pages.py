@@ -18,6 +18,7 @@ from service.permits.documents import document_response, find_readable
 from service.permits.issue import finish_issuance, sign_application, unfinished_issuances
 from service.permits.mandates import choose_mandate, mandates_on, printed_capacity
 from service.permits.models import Kind, Permit, Status
+from service.permits.reconcile import last_reconciliation
 from service.permits.register import (
     current_version,
     document_health,
@@ -276,6 +277,7 @@ def health(request: Request, actor: Officer, session: SessionDep) -> Response:
         documents=document_health(session),
         renewal=newest_renewal(session),
         now=now(),
+        reconciliation=last_reconciliation(session),
     )
 
 

@@ -137,4 +137,5 @@ def expire_permits(session: Session, now: datetime) -> int:
     permits = session.exec(statement).all()
     for permit in permits:
         set_status(session, permit, Status.EXPIRED, actor=SERVICE, now=now)
+        log_status(session, permit, current_version(session, permit), now)
     return len(permits)

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from service.permits.compose import Composed, Printing, compose_document, signat
 from service.permits.issue import Workshop
 from service.permits.mandates import NoMandate, mandate_for
 from service.permits.signer import OperationsKeys
+from service.transparency.log import log_origin
+from service.transparency.witnesses import Witnesses, parse_witnesses
 
 
 class SigningUnavailable(Unavailable):
@@ -35,7 +38,9 @@ def request_workshop(request: Request) -> Workshop:
     keys: OperationsKeys | None = state.operations_keys
     if keys is None:
         raise SigningUnavailable
-    return Workshop(state.engine, state.storage, keys.timestamper, now, printing_of(state.settings))
+    return Workshop(
+        state.engine, state.storage, keys.timestamper, now, printing_of(state.settings), state.witnesses
+    )
 
 
 WorkshopDep = Annotated[Workshop, Depends(request_workshop)]
@@ -44,6 +49,12 @@ WorkshopDep = Annotated[Workshop, Depends(request_workshop)]
 def printing_of(settings: Settings) -> Printing:
     """Return what every document of this installation says."""
     return Printing(settings.base_url, settings.is_sample)
+
+
+def witnesses_of(settings: Settings) -> Witnesses:
+    """Return who watches this installation's log. Raises KeyMalformed for a setting that names no keys."""
+    grace = timedelta(hours=settings.witness_grace_hours)
+    return Witnesses(parse_witnesses(settings.witnesses), log_origin(settings.base_url), grace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ from sqlalchemy import Column, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from service.database import UTCDateTime
+from service.seals import sealed
 
 
+@sealed()
 class IssuedCertificate(SQLModel, table=True):
     """A certificate of the hierarchy, for good: also after its key was renewed or destroyed."""
 
@@ -31,6 +33,7 @@ class IssuedCertificate(SQLModel, table=True):
     """Since when the key may have been in other hands; signatures from then on prove nothing."""
 
 
+@sealed()
 class RevocationList(SQLModel, table=True):
     """A published certificate revocation list; the one with the highest number speaks.
 

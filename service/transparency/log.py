@@ -1,50 +1,94 @@
-"""The append-only log of permit documents: leaves, inclusion proofs and signed checkpoints.
+"""The append-only log of permit documents: leaves, proofs, tiles and checkpoints.
 
-A leaf is canonical JSON without personal data. Appending locks the log's head until the caller's
-transaction ends, so the leaf, the register's row and the audit event stand or fall together.
+A leaf is canonical JSON without personal data (its members stand in docs/integration.md). It commits to
+the audit trail as it stood: `audit_commitment` is the SHA-256 of a random nonce, which only the database
+holds, and the hash of event `audit_event`. Appending locks the log's head until the caller's transaction
+ends, so the leaf, the register's row and the audit event stand or fall together.
 """
 
-import base64
 import hashlib
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from sqlmodel import Session, select
+from sqlalchemy import tuple_
+from sqlmodel import Session, col, select
 
+from service.audit import AuditHead
+from service.seals import seal_written
 from service.transparency.merkle import (
+    NodeReader,
+    consistency_proof,
     inclusion_proof,
     leaf_hash,
     new_nodes,
     root_hash,
     verify_inclusion,
 )
-from service.transparency.models import LogEntry, LogHead, LogNode
+from service.transparency.models import LogEntry, LogHead, LogNode, LogWitness
+from service.transparency.notes import Checkpoint, LogKey, sign_checkpoint
+from service.transparency.tiles import HEIGHT, LARGEST_ENTRY, WIDTH, pack_entries
 
-ED25519_NOTE = b"\x01"
-"""The signature type of Ed25519 in a signed note (C2SP signed-note)."""
+LEAF_VERSION = 1
+AUDIT_TRAIL = "audit_trail"
+"""The kind of a leaf that tells of no document: it commits to the audit trail alone."""
+
+Result = TypeVar("Result")
+
+
+def log_origin(base_url: str) -> str:
+    """Return the log's origin: its address without the scheme (C2SP tlog-tiles, Parameters)."""
+    return f"{urlsplit(base_url).netloc}/log"
 
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """That a leaf stands in the log: index, tree size, audit path and root, hashes as hex."""
+    """That a leaf stands in the log: its text, index, tree size, audit path and root, hashes as hex."""
 
+    leaf: str
     index: int
     size: int
     path: tuple[str, ...]
     root: str
 
 
-def append_entry(session: Session, leaf: dict[str, Any], now: datetime) -> int:
-    """Append a leaf within the caller's transaction and return its index, from 0."""
-    head = session.exec(select(LogHead).where(LogHead.id == 1).with_for_update()).one()
-    index = head.size
-    text = json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+# Appending ----------------------------------------------------------------------------------------
+
+
+def next_index(session: Session) -> int:
+    """Return the index of the leaf that this transaction appends next; nobody else appends meanwhile."""
+    return _lock_head(session).size
+
+
+def _lock_head(session: Session) -> LogHead:
+    return session.exec(select(LogHead).where(LogHead.id == 1).with_for_update()).one()
+
+
+def append_entry(session: Session, kind: str, facts: Mapping[str, Any], now: datetime) -> int:
+    """Append a leaf within the caller's transaction and return its index, from 0.
+
+    What the transaction has written so far is sealed in the audit trail first: the leaf commits to it.
+    """
+    head = _lock_head(session)
+    seal_written(session)
+    audit, nonce = _audit_head(session), secrets.token_hex(16)
+    leaf = {
+        "v": LEAF_VERSION,
+        "kind": kind,
+        "at": now.astimezone(UTC).isoformat(),
+        "audit_event": audit.number,
+        "audit_commitment": audit_commitment(nonce, audit.hash),
+        **facts,
+    }
+    index, text = head.size, json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert len(text.encode()) <= LARGEST_ENTRY
     hashed = leaf_hash(text.encode())
-    session.add(LogEntry(index=index, leaf=text, leaf_hash=hashed.hex(), logged_at=now))
-    for level, position, value in new_nodes(index, hashed, _reader(session)):
+    session.add(LogEntry(index=index, leaf=text, leaf_hash=hashed.hex(), logged_at=now, nonce=nonce))
+    for level, position, value in new_nodes(index, hashed, _read_one(session)):
         session.add(LogNode(level=level, index=position, hash=value.hex()))
     head.size = index + 1
     session.add(head)
@@ -52,20 +96,33 @@ def append_entry(session: Session, leaf: dict[str, Any], now: datetime) -> int:
     return index
 
 
-def prove_inclusion(session: Session, index: int) -> InclusionProof | None:
-    """Prove that the leaf at `index` stands in the log as it is now; None when it does not.
+def _audit_head(session: Session) -> AuditHead:
+    return session.exec(select(AuditHead).where(AuditHead.id == 1)).one()
 
-    The proof is checked against the leaf's own text before it is given.
+
+def audit_commitment(nonce: str, event_hash: str) -> str:
+    """Return the commitment (hex) of a leaf to the audit event with this hash."""
+    return hashlib.sha256(f"{nonce}{event_hash}".encode()).hexdigest()
+
+
+def code_hash(code: str) -> str:
+    """Return how a leaf names a permit: the SHA-256 (hex) of its public code, which nobody can guess."""
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def commit_audit_trail(session: Session, now: datetime) -> int | None:
+    """Append a leaf that commits to the audit trail, unless the last does; return its index. An hourly job.
+
+    Without it, what happened since the last document could be rewritten unnoticed.
     """
-    entry = session.get(LogEntry, index)
-    size = log_size(session)
-    if entry is None or index >= size:
+    head = _lock_head(session)
+    last = session.get(LogEntry, head.size - 1)
+    if last is not None and json.loads(last.leaf)["audit_event"] == _audit_head(session).number:
         return None
-    read = _reader(session)
-    path, root = inclusion_proof(index, size, read), root_hash(size, read)
-    if not verify_inclusion(leaf_hash(entry.leaf.encode()), index, size, path, root):
-        return None
-    return InclusionProof(index, size, tuple(item.hex() for item in path), root.hex())
+    return append_entry(session, AUDIT_TRAIL, {}, now)
+
+
+# Reading ------------------------------------------------------------------------------------------
 
 
 def log_size(session: Session) -> int:
@@ -73,21 +130,90 @@ def log_size(session: Session) -> int:
     return session.exec(select(LogHead.size).where(LogHead.id == 1)).one()
 
 
-def checkpoint(session: Session, origin: str, public_key: bytes, sign: Callable[[bytes], bytes]) -> str:
-    """Return the log's signed checkpoint (C2SP tlog-checkpoint): origin, size, root and signature line.
+def prove_inclusion(session: Session, index: int, size: int | None = None) -> InclusionProof | None:
+    """Prove that the leaf at `index` stands in the log of `size` leaves, or of now; None if it does not.
 
-    `public_key` is the raw Ed25519 key (32 bytes); `sign` its signing function.
+    The proof is checked against the leaf's own text before it is given.
     """
-    size = log_size(session)
-    root = base64.b64encode(root_hash(size, _reader(session))).decode()
-    body = f"{origin}\n{size}\n{root}\n"
-    key_hash = hashlib.sha256(origin.encode() + b"\n" + ED25519_NOTE + public_key).digest()[:4]
-    signature = base64.b64encode(key_hash + sign(body.encode())).decode()
-    return f"{body}\n\u2014 {origin} {signature}\n"
+    entry = session.get(LogEntry, index)
+    size = log_size(session) if size is None else size
+    if entry is None or index >= size:
+        return None
+    try:
+        path, root = _with_nodes(
+            session, lambda read: (inclusion_proof(index, size, read), root_hash(size, read))
+        )
+    except KeyError:  # A node is missing: the log was damaged, and proves nothing.
+        return None
+    if not verify_inclusion(leaf_hash(entry.leaf.encode()), index, size, path, root):
+        return None
+    return InclusionProof(entry.leaf, index, size, tuple(item.hex() for item in path), root.hex())
 
 
-def _reader(session: Session) -> Callable[[int, int], bytes]:
+def prove_consistency(session: Session, first: int, second: int) -> list[bytes] | None:
+    """Prove that the log of `first` leaves is a prefix of that of `second`; None for sizes it never had."""
+    if not 0 < first <= second <= log_size(session):
+        return None
+    return _with_nodes(session, lambda read: consistency_proof(first, second, read))
+
+
+def root_at(session: Session, size: int) -> bytes:
+    """Return the root of the log's first `size` leaves, of which there are so many."""
+    return _with_nodes(session, lambda read: root_hash(size, read))
+
+
+def signed_checkpoint(session: Session, key: LogKey, size: int | None = None) -> str:
+    """Return the log's checkpoint of `size` leaves, or as it is now, as a signed note (C2SP tlog-checkpoint).
+
+    It bears the signatures of the witnesses that were seen to have cosigned this very state.
+    """
+    size = log_size(session) if size is None else size
+    state = Checkpoint(key.verifier.name, size, root_at(session, size))
+    cosigned = select(LogWitness).where(LogWitness.size == size, LogWitness.root == state.root.hex())
+    lines = [row.cosignature for row in session.exec(cosigned.order_by(col(LogWitness.name)))]
+    return sign_checkpoint(state, key) + "".join(lines)
+
+
+def read_tile(session: Session, level: int, index: int, width: int) -> bytes | None:
+    """Return a tile's hashes, or None when the log has not so many: one query."""
+    first = index * WIDTH
+    if first + width > log_size(session) >> (HEIGHT * level):
+        return None
+    statement = select(LogNode.hash).where(
+        LogNode.level == HEIGHT * level, LogNode.index >= first, LogNode.index < first + width
+    )
+    return bytes.fromhex("".join(session.exec(statement.order_by(col(LogNode.index)))))
+
+
+def read_entry_bundle(session: Session, index: int, width: int) -> bytes | None:
+    """Return an entry bundle, or None when the log has not so many leaves: one query."""
+    first = index * WIDTH
+    if first + width > log_size(session):
+        return None
+    statement = select(LogEntry.leaf).where(LogEntry.index >= first, LogEntry.index < first + width)
+    return pack_entries(leaf.encode() for leaf in session.exec(statement.order_by(col(LogEntry.index))))
+
+
+def _read_one(session: Session) -> NodeReader:
     def read(level: int, index: int) -> bytes:
         return bytes.fromhex(session.get_one(LogNode, (level, index)).hash)
 
     return read
+
+
+def _with_nodes(session: Session, compute: Callable[[NodeReader], Result]) -> Result:
+    """Run a computation over the tree with all its nodes read in one query.
+
+    Which nodes it reads depends on sizes alone: a first run over empty hashes tells.
+    """
+    wanted: list[tuple[int, int]] = []
+
+    def note(level: int, index: int) -> bytes:
+        wanted.append((level, index))
+        return b""
+
+    compute(note)
+    key = tuple_(col(LogNode.level), col(LogNode.index))
+    statement = select(LogNode.level, LogNode.index, LogNode.hash).where(key.in_(wanted))
+    nodes = {(level, index): bytes.fromhex(value) for level, index, value in session.exec(statement)}
+    return compute(lambda level, index: nodes[level, index])

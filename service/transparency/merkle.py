@@ -29,6 +29,15 @@ def new_nodes(index: int, leaf: bytes, read: NodeReader) -> Iterator[tuple[int, 
         yield level, position, value
 
 
+def complete_subtrees(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """Hash a whole tree at once: at each level the hashes of its complete subtrees, the leaves' first."""
+    levels = [list(leaves)]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        levels.append([node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
+    return levels
+
+
 def root_hash(size: int, read: NodeReader) -> bytes:
     """Return the root of the tree over the first `size` leaves."""
     return _range_hash(0, size, read) if size else EMPTY_ROOT

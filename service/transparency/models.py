@@ -17,6 +17,8 @@ class LogEntry(SQLModel, table=True):
     leaf: str
     leaf_hash: str = Field(index=True, max_length=64)
     logged_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    nonce: str = Field(max_length=32)
+    """Random, and not published: it keeps what the leaf commits to from being guessed."""
 
 
 class LogNode(SQLModel, table=True):
@@ -36,3 +38,16 @@ class LogHead(SQLModel, table=True):
 
     id: int = Field(default=1, primary_key=True)
     size: int = 0
+
+
+class LogWitness(SQLModel, table=True):
+    """What a witness of the log was last seen to have cosigned."""
+
+    __tablename__ = "log_witness"
+
+    name: str = Field(primary_key=True, max_length=200)
+    size: int
+    root: str = Field(max_length=64)
+    cosignature: str = Field(max_length=500)
+    """The witness's signature line over that checkpoint."""
+    seen_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))

@@ -373,7 +373,7 @@ def test_a_changed_audit_event_is_named(
 ) -> None:
     make_head(prepared)
     assert canting("audit", "verify") == 0
-    assert "utuh: 1 peristiwa" in capsys.readouterr().out
+    assert "utuh: 2 peristiwa" in capsys.readouterr().out
     engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
     with transaction(engine) as session:
         session.get_one(AuditEvent, 1).actor_name = "Orang lain"

@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("leaf", sa.String(), nullable=False),
         sa.Column("leaf_hash", sa.String(length=64), nullable=False),
         sa.Column("logged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("index"),
     )
     with op.batch_alter_table("log_entry", schema=None) as batch_op:
@@ -525,6 +526,7 @@ def upgrade() -> None:
         sa.Column("remark", sa.String(length=1000), nullable=True),
         sa.Column("actor_id", sa.Uuid(), nullable=True),
         sa.Column("actor_name", sa.String(length=120), nullable=False),
+        sa.Column("log_index", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["actor_id"],
             ["account_user.id"],
@@ -534,6 +536,7 @@ def upgrade() -> None:
             ["permit.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("log_index"),
     )
     with op.batch_alter_table("permit_status_change", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_permit_status_change_permit_id"), ["permit_id"], unique=False)
@@ -620,6 +623,25 @@ def upgrade() -> None:
     with op.batch_alter_table("proof_renewal_item", schema=None) as batch_op:
         batch_op.create_index("ix_proof_renewal_item_outcome", ["renewal_id", "outcome"], unique=False)
 
+    op.create_table(
+        "log_witness",
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("root", sa.String(length=64), nullable=False),
+        sa.Column("cosignature", sa.String(length=500), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "reconciliation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("documents", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+
     # The heads of the audit chain and of the log: the rows that every append locks.
     op.execute(
         sa.text("INSERT INTO audit_head (id, number, hash) VALUES (1, 0, :hash)").bindparams(hash="0" * 64)
@@ -639,6 +661,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_outside_certificate_tsa"))
 
     op.drop_table("outside_certificate")
+    op.drop_table("reconciliation")
+    op.drop_table("log_witness")
     op.drop_table("revocation_list")
     with op.batch_alter_table("issued_certificate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_issued_certificate_key_name"))

@@ -1,7 +1,9 @@
 """Merkle hashing against a plain recursive reading of RFC 6962, for every small size."""
 
 import hashlib
+from collections.abc import Sequence
 
+import pymerkle
 import pytest
 
 from service.transparency import merkle
@@ -62,3 +64,47 @@ def test_a_leaf_outside_the_tree_has_no_proof(read: merkle.NodeReader) -> None:
     with pytest.raises(ValueError, match="not in a tree"):
         merkle.inclusion_proof(3, 3, read)
     assert not merkle.verify_inclusion(LEAVES[3], 3, 3, [], LEAVES[3])
+
+
+# Against an independent implementation ------------------------------------------------------------
+
+
+def compare_with_pymerkle(sizes: Sequence[int], stride: int) -> None:
+    """Compare roots and proofs with pymerkle's, which hashes as RFC 6962 does (prefixes 0x00 and 0x01).
+
+    Of each size every so many leaves and older sizes are compared, another rest at each size, and the last.
+    """
+    leaves = [f"leaf {number}".encode() for number in range(max(sizes))]
+    tree = pymerkle.InmemoryTree(algorithm="sha256")
+    for leaf in leaves:
+        tree.append_entry(leaf)
+    levels = merkle.complete_subtrees([merkle.leaf_hash(leaf) for leaf in leaves])
+
+    def read(level: int, index: int) -> bytes:
+        return levels[level][index]
+
+    for size in sizes:
+        root = merkle.root_hash(size, read)
+        assert root == tree.get_root(size)
+        for index in {*range(size % stride, size, stride), size - 1}:
+            proof, leaf = tree.prove_inclusion(index + 1, size), levels[0][index]
+            pymerkle.verify_inclusion(leaf, root, proof)
+            assert [leaf, *merkle.inclusion_proof(index, size, read)] == proof.path
+            assert merkle.verify_inclusion(leaf, index, size, proof.path[1:], root)
+        for first in {*range(1 + size % stride, size, stride), size}:
+            theirs, old_root = tree.prove_consistency(first, size), merkle.root_hash(first, read)
+            pymerkle.verify_consistency(old_root, root, theirs)
+            # Theirs always begins with a node that RFC 6962 leaves out when it is the old root itself.
+            is_whole = first & (first - 1) == 0 or first == size
+            ours = merkle.consistency_proof(first, size, read)
+            assert ours == (theirs.path[1:] if is_whole else theirs.path)
+            assert merkle.verify_consistency(first, size, old_root, root, ours)
+
+
+def test_small_trees_agree_with_an_independent_implementation() -> None:
+    compare_with_pymerkle([*range(1, 80), 255, 256, 257, 1023, 1999, 2000], stride=11)
+
+
+@pytest.mark.proof
+def test_trees_of_every_size_to_2000_agree_with_an_independent_implementation() -> None:
+    compare_with_pymerkle(range(1, 2001), stride=13)
