@@ -116,7 +116,7 @@ def log_witness(
     witness, log = open_witness_key(key, name), parse_vkey(vkey)
     say(f"Kunci saksi: {witness.verifier.vkey}", f"Witness's key: {witness.verifier.vkey}")
     if port:
-        _serve_state(state, host, port)
+        serve_state(state, host, port)
     while True:
         try:
             _witness_once(url, log, witness, state)
@@ -157,10 +157,12 @@ class _StateServer(http.server.BaseHTTPRequestHandler):
         """Say nothing: who asks is nobody's business."""
 
 
-def _serve_state(state: Path, host: str, port: int) -> None:
+def serve_state(state: Path, host: str, port: int) -> http.server.ThreadingHTTPServer:
+    """Serve the last cosigned checkpoint in a thread of its own, at `/checkpoint`."""
     handler = functools.partial(_StateServer, state=state)
     server = http.server.ThreadingHTTPServer((host, port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
 
 
 @log_app.command("reconcile")

@@ -1,12 +1,16 @@
-"""Logs in memory, written as tiles by a plain reading of C2SP tlog-tiles, to be read as a stranger would."""
+"""Logs in memory, written as tiles by a plain reading of C2SP tlog-tiles; and a service's log, put back."""
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Engine, delete, update
+from sqlmodel import col, select
 
+from service.database import transaction
 from service.transparency.merkle import leaf_hash, node_hash
+from service.transparency.models import LogEntry, LogHead, LogNode, LogWitness
 from service.transparency.notes import ED25519, Checkpoint, LogKey, Verifier, sign_checkpoint
 from service.transparency.remote import LogUnreachable
 
@@ -58,3 +62,14 @@ class MemoryLog:
     def checkpoint(self) -> str:
         root = tree_hash([leaf_hash(leaf) for leaf in self.leaves])
         return sign_checkpoint(Checkpoint(self.key.verifier.name, len(self.leaves), root), self.key)
+
+
+def restore_log(engine: Engine, size: int) -> None:
+    """Put a service's log back to what a backup of so many leaves holds, from before a witness was heard."""
+    with transaction(engine) as session:
+        session.execute(delete(LogEntry).where(col(LogEntry.index) >= size))
+        for node in session.exec(select(LogNode)).all():
+            if (node.index + 1) << node.level > size:
+                session.delete(node)
+        session.execute(update(LogHead).values(size=size))
+        session.execute(delete(LogWitness))

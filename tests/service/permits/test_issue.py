@@ -3,7 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import cases
 import pytest
@@ -38,6 +38,8 @@ from service.permits.register import current_version
 from service.permits.signer import NoSigningKey, open_signer
 from service.storage import get_document
 from service.transparency.log import prove_inclusion
+from service.transparency.notes import COSIGNATURE, Verifier
+from service.transparency.witnesses import Witness, Witnesses, WitnessSilent
 from signing.validate import validate_document
 
 
@@ -121,6 +123,18 @@ def test_nothing_is_signed_when_the_document_changed_since_it_was_seen(
     case = ready(workshop, city, now)
     with pytest.raises(DocumentChanged):
         sign_application(workshop, case.id, actor=head, signer=signer, seen_digest="0" * 64)
+    assert_untouched(workshop, case)
+
+
+def test_nothing_is_signed_while_a_witness_may_know_more(
+    workshop: Workshop, city: cases.City, head: Actor, signer: OpenKey, now: datetime
+) -> None:
+    case = ready(workshop, city, now)
+    verifier = Verifier("saksi.contoh.invalid", COSIGNATURE, bytes(32))
+    nobody = (Witness(verifier, "http://127.0.0.1:1/checkpoint"),)
+    watched = replace(workshop, witnesses=Witnesses(nobody, "izin.contoh.invalid/log", timedelta(hours=24)))
+    with pytest.raises(WitnessSilent):
+        sign(watched, city, case, head, signer, now)
     assert_untouched(workshop, case)
 
 
