@@ -15,8 +15,9 @@ from service.applications.workflow import Action, State
 from service.catalogue.models import PermitTypeRevision
 from service.catalogue.samples import sample_application
 from service.clock import city_date
-from service.permits.compose import Printing, compose_document
+from service.permits.compose import Printing, compose_document, signature_block
 from service.permits.issue import reserve_permit
+from service.permits.mandates import mandate_for
 from service.permits.models import Permit
 from service.permits.numbering import spaced_code
 from signing.document import PermitDocument
@@ -77,8 +78,11 @@ def _reserve(
     )
     session.add(visit)
     session.flush()
+    signature = signature_block(
+        city.head, mandate_for(session, city.head.id, application.slug, city_date(now))
+    )
     shown = compose_document(
-        session, application, permit_type, signer=city.head, printing=PRINTING, today=city_date(now)
+        session, application, permit_type, signature=signature, printing=PRINTING, today=city_date(now)
     )
     return reserve_permit(
         session,

@@ -84,7 +84,7 @@ def test_a_permit_is_signed_in_the_capacity_of_the_mandate(
     issued = cases.issue_case(workshop, city, case, signer, now)
     assert (issued.permit.mandate, issued.permit.mandate_id) == ("an", mandate_id)
     text = pypdfium2.PdfDocument(issued.pdf)[0].get_textpage().get_text_bounded().replace("\r\n", "\n")
-    assert "a.n. Wali Kota Contoh\nKepala Dinas,\nDitandatangani secara elektronik oleh\n" in text
+    assert "a.n. Wali Kota Contoh \nKepala Dinas,\nDitandatangani secara elektronik oleh\n" in text
     with reading(workshop.engine) as session:
         permit = find_by_code(session, issued.permit.code)
         assert permit is not None
