@@ -132,8 +132,7 @@ def _wrap(text: str, style: Style, width: float) -> list[str]:
     space = text_width(" ", style.font, style.size)
     for index, word in enumerate(_TIED.sub(lambda match: match[0][:-1] + _TIE, text).split(" ")):
         glue = " " if index else ""
-        for part in _parts(word, style, width):
-            advance = text_width(part, style.font, style.size)
+        for part, advance in _parts(word, style, width):
             if used + space * len(glue) + advance <= width or not line:
                 line += glue + part
                 used += space * len(glue) + advance
@@ -144,20 +143,21 @@ def _wrap(text: str, style: Style, width: float) -> list[str]:
     return [each.replace(_TIE, " ") for each in (*lines, line)]
 
 
-def _parts(word: str, style: Style, width: float) -> Iterator[str]:
-    """The word whole, or parted at its joint or where it grows wider than a line."""
-    if text_width(word, style.font, style.size) <= width:
-        yield from _JOINT.split(word) if "-" in word else (word,)
+def _parts(word: str, style: Style, width: float) -> Iterator[tuple[str, float]]:
+    """The word whole, or parted at its joint or where it grows wider than a line; each with its advance."""
+    whole = text_width(word, style.font, style.size)
+    if whole <= width and not ("-" in word and _JOINT.search(word)):
+        yield word, whole
         return
-    for part in _LAST_RESORT.split(word):
+    for part in (_JOINT if whole <= width else _LAST_RESORT).split(word):
         start, used = 0, 0.0
         for index, character in enumerate(part):
             advance = text_width(character, style.font, style.size)
             if index > start and used + advance > width:
-                yield part[start:index]
+                yield part[start:index], used
                 start, used = index, 0.0
             used += advance
-        yield part[start:]
+        yield part[start:], used
 
 
 @lru_cache(maxsize=128)
