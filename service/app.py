@@ -50,8 +50,9 @@ from service.errors import (
 )
 from service.openapi import describe_api
 from service.permits import api as permits_api
-from service.permits import mandate_pages
+from service.permits import batch_api, batch_pages, mandate_pages
 from service.permits import pages as permits_pages
+from service.permits.batch_run import BatchRuns
 from service.pki import api as pki_api
 from service.pki.publish import Responders
 from service.transparency import api as transparency_api
@@ -86,6 +87,8 @@ ROUTERS: list[APIRouter] = [
     review_pages.router,
     catalogue_api.router,
     catalogue_pages.router,
+    batch_api.router,
+    batch_pages.router,
     mandate_pages.router,
     operations.router,
     permits_api.router,
@@ -117,6 +120,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.storage = operations.open_settings_storage(settings)
     app.state.sandbox = Sandbox(settings.effective_keys_folder)
     app.state.operations_keys = None
+    app.state.batch_runs = BatchRuns()
     app.state.responders = Responders(
         SoftwareKeyStore(settings.effective_keys_folder), settings.operations_passphrase
     )
@@ -142,6 +146,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.runs_jobs:
             await run_in_threadpool(operations.shutdown_jobs)
     finally:
+        await run_in_threadpool(app.state.batch_runs.close)
         app.state.sandbox.close()
         app.state.engine.dispose()
 

@@ -11,8 +11,10 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Annotated
 
 import structlog
+from fastapi import Depends, Request
 from sqlmodel import Session
 
 from service.accounts.access import Actor, actor_of_user
@@ -112,6 +114,15 @@ class BatchRuns:
             threads = list(self._threads)
         for thread in threads:
             thread.join()
+
+
+async def request_runs(request: Request) -> BatchRuns:
+    """Give a route the runs of this process."""
+    runs: BatchRuns = request.app.state.batch_runs
+    return runs
+
+
+RunsDep = Annotated[BatchRuns, Depends(request_runs)]
 
 
 def sign_batch(run: Run) -> None:

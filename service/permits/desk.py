@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from service.accounts.access import SIGNING_ROLE, Actor
+from service.applications.models import Application
 from service.applications.queue import QueueFilter, QueuePage, QueueRow, read_queue
 from service.applications.transitions import check_taken
-from service.applications.workflow import ActionNotAllowed
+from service.applications.workflow import ActionNotAllowed, Outcome
 from service.config import Settings
-from service.errors import ServiceError
+from service.errors import FieldProblem, InvalidInput, ServiceError
 from service.permits.issue import DocumentChanged, require_complete
 from service.permits.models import Kind
 from service.permits.workshop import show_document
@@ -99,6 +100,31 @@ def _as_signer(actor: Actor) -> Actor:
     return replace(actor, roles=actor.roles & {SIGNING_ROLE})
 
 
-def kind_of_outcome(outcome: str) -> str:
-    """Return the Kind of document that an outcome leads to."""
-    return Kind.REJECTION_LETTER if outcome == "reject" else Kind.PERMIT
+def name_files(session: Session, ordered: Sequence[tuple[uuid.UUID, str]]) -> list[DeskFile]:
+    """Return files that a programme orders, by application and digest; each is judged when it is signed.
+
+    Raises InvalidInput for an application that was never submitted.
+    """
+    wanted = [application_id for application_id, _ in ordered]
+    statement = select(Application.id, Application.outcome).where(
+        col(Application.id).in_(wanted), col(Application.submitted_at).is_not(None)
+    )
+    outcomes = dict(session.exec(statement).all())
+    unknown = [
+        FieldProblem(
+            "application_id",
+            "unknown",
+            "Permohonan ini tidak ditemukan.",
+            "This application was not found.",
+            pointer=f"/files/{place}/application_id",
+        )
+        for place, application_id in enumerate(wanted)
+        if application_id not in outcomes
+    ]
+    if unknown:
+        raise InvalidInput(problems=unknown)
+    kinds = {Outcome.REJECT: Kind.REJECTION_LETTER}
+    return [
+        DeskFile(application_id, kinds.get(Outcome(outcomes[application_id]), Kind.PERMIT), digest)
+        for application_id, digest in ordered
+    ]
