@@ -2,12 +2,15 @@
 
 import errno
 import itertools
+import resource
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import cases
 import pytest
@@ -420,3 +423,38 @@ def test_a_closing_process_ends_its_runs_after_their_current_files(
     assert progress_of(workshop, batch).failed == 0
     # Ready to be resumed at once: the run let the batch go.
     assert state_of(workshop, batch, head, now) in {BatchState.INTERRUPTED, BatchState.ENDED}
+
+
+# Memory -------------------------------------------------------------------------------------------
+
+
+def resident_megabytes() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+@pytest.mark.parametrize(
+    "files", [60, pytest.param(MAX_FILES, marks=pytest.mark.proof)], ids=["sample", "proof"]
+)
+def test_a_batch_keeps_memory_flat(
+    workshop: Workshop,
+    head: Actor,
+    signer: OpenKey,
+    ready: Ready,
+    select_cases: Callable[..., SignBatch],
+    files: int,
+) -> None:
+    """After the first fifth of its files a batch takes no more memory, however many follow."""
+    batch = select_cases(ready(files))
+    seen: list[float] = []
+
+    def sign_data(data: bytes) -> bytes:
+        seen.append(resident_megabytes())
+        return signer.sign(data)
+
+    begin = time.monotonic()
+    sign(workshop, batch, head, replace(signer, sign=sign_data))
+    seconds = time.monotonic() - begin
+    assert progress_of(workshop, batch).signed == files
+    early = max(seen[: files // 5])
+    print(f"\n{files} files in {seconds:.1f} s; resident {early:.1f} MiB early, {max(seen):.1f} MiB at most")
+    assert max(seen) - early < 12
