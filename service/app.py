@@ -50,8 +50,9 @@ from service.errors import (
 )
 from service.openapi import describe_api
 from service.permits import api as permits_api
-from service.permits import mandate_pages
+from service.permits import batch_api, batch_pages, mandate_pages
 from service.permits import pages as permits_pages
+from service.permits.batch_run import BatchRuns
 from service.permits.workshop import witnesses_of
 from service.pki import api as pki_api
 from service.pki import pages as pki_pages
@@ -88,6 +89,8 @@ ROUTERS: list[APIRouter] = [
     review_pages.router,
     catalogue_api.router,
     catalogue_pages.router,
+    batch_api.router,
+    batch_pages.router,
     mandate_pages.router,
     operations.router,
     permits_api.router,
@@ -122,6 +125,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.sandbox = Sandbox(settings.effective_keys_folder)
     app.state.witnesses = witnesses_of(settings)
     app.state.operations_keys = None
+    app.state.batch_runs = BatchRuns()
     app.state.responders = Responders(
         SoftwareKeyStore(settings.effective_keys_folder), settings.operations_passphrase
     )
@@ -147,6 +151,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.runs_jobs:
             await run_in_threadpool(operations.shutdown_jobs)
     finally:
+        await run_in_threadpool(app.state.batch_runs.close)
         app.state.sandbox.close()
         app.state.engine.dispose()
 

@@ -37,7 +37,9 @@ from service.config import Settings
 from service.database import transaction
 from service.errors import AccessDenied, SignInRequired
 from service.openapi import api_routes, policy_of
+from service.permits.batch import select_files
 from service.permits.compose import Printing
+from service.permits.desk import name_files
 from service.permits.issue import Workshop
 from service.permits.signer import open_operations_keys
 from service.web import CSRF_COOKIE, CSRF_HEADER
@@ -96,6 +98,7 @@ def open_house(engine: Engine, settings: Settings) -> Iterator[House]:
     )
     issued = cases.issue_case(workshop, city, case, signer, clock.now())
     yield House(app, engine, city, people, issued.permit.code, workshop)
+    app.state.batch_runs.close()
     app.state.sandbox.close()
 
 
@@ -117,10 +120,13 @@ def fresh_rows(house: House, kind: str) -> dict[str, list[str]]:
         for old in tokens_of(session, actor_of_user(session, asking), moment)[:-1]:
             old.revoked_at = moment
         token, _ = new_token(session, asking, ["read"])
+        listed = name_files(session, [(case.id, "0" * 64) for case in (begun, waiting)])
+        batch = select_files(session, listed, actor=actor_of_user(session, asking), now=moment)
     digest = cases.digest_shown(house.workshop, house.city, waiting, clock.now())
     return {
         "application_id": [*applications, UNKNOWN],
         "case_id": [*applications[2:], UNKNOWN],
+        "batch_id": [str(batch.id), UNKNOWN],
         "document_id": [*uploads[:2], UNKNOWN],
         "upload_id": [*uploads[:1], UNKNOWN],
         "officer_id": [str(spare.id), str(asking.id), UNKNOWN],

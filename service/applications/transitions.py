@@ -150,7 +150,7 @@ def apply_action(
             raise NotFound
     else:
         check_officer(session, application, actor=actor, permit_type=permit_type, visits=visits)
-        _check_taken(session, application, actor)
+        check_taken(session, application, actor)
     after = workflow.next_standing(before, action, permit_type.steps)
 
     _keep_time(session, application, before, after, permit_type, now)
@@ -245,7 +245,8 @@ def _check_seen(visits: Sequence[StepVisit], open_visit: StepVisit | None, seen:
     raise Conflict
 
 
-def _check_taken(session: Session, application: Application, actor: Actor) -> None:
+def check_taken(session: Session, application: Application, actor: Actor) -> None:
+    """Raise TakenByAnother when somebody else works on the case."""
     if application.taken_by is None or application.taken_by == actor.id:
         return
     holder = session.get(User, application.taken_by)

@@ -29,7 +29,7 @@ from service.clock import city_date
 from service.database import transaction
 from service.errors import Conflict, NotFound, ServiceError
 from service.mail import queue_mail
-from service.permits.compose import Printing, compose_document, signature_block
+from service.permits.compose import Composed, Printing, compose_document, signature_block
 from service.permits.mandates import mandate_for, printed_capacity
 from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status, StatusChange
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
@@ -98,12 +98,19 @@ class Workshop:
 
 
 def sign_application(
-    workshop: Workshop, application_id: uuid.UUID, *, actor: Actor, signer: OpenKey, seen_digest: str
+    workshop: Workshop,
+    application_id: uuid.UUID,
+    *,
+    actor: Actor,
+    signer: OpenKey,
+    seen_digest: str,
+    note: Callable[[Session, Permit], None] | None = None,
 ) -> Permit:
     """Decide an application and issue its permit (or rejection letter), signed by the official.
 
     `signer` was opened with the passphrase typed for this act; `seen_digest` is that of the preview the
-    official saw. Raises what the workflow raises when the case moved on (Conflict), NoMandate,
+    official saw; `note` writes what the caller must know of the permit in the transaction that takes the
+    number. Raises what the workflow raises when the case moved on (Conflict), NoMandate,
     DocumentChanged when the document would say something else by now, WordingIncomplete, BehindWitness,
     WitnessSilent, and the errors of `signing`, all before a number is taken; a failure afterwards leaves an
     `issuing` permit for `finish_issuance`.
@@ -120,6 +127,8 @@ def sign_application(
             seen_digest=seen_digest,
             printing=workshop.printing,
         )
+        if note is not None:
+            note(session, permit)
     return _issue(workshop, permit, actor=actor, signer=signer)
 
 
@@ -148,19 +157,7 @@ def reserve_permit(
     )
     if not hmac.compare_digest(shown.digest, seen_digest):
         raise DocumentChanged
-    if shown.unprintable:
-        raise WordingIncomplete(
-            f"Dokumen memuat karakter yang tidak dapat dicetak: {shown.unprintable}. "
-            "Kembalikan permohonan agar pemohon menulisnya dengan huruf Latin.",
-            f"The document contains characters that cannot be printed: {shown.unprintable}. "
-            "Return the application so that the applicant writes them in Latin letters.",
-        )
-    if shown.empty_placeholders:
-        names = ", ".join(shown.empty_placeholders)
-        raise WordingIncomplete(
-            f"Dokumen belum lengkap: {names}. Kembalikan berkas kepada petugas penyusun konsep.",
-            f"The document has gaps: {names}. Send the case back to the officer who drafts it.",
-        )
+    require_complete(shown)
     kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
     permit = _new_permit(session, application, permit_type, kind, mandate, actor=actor, now=now)
     composed = compose_document(
@@ -187,6 +184,23 @@ def reserve_permit(
         data={"number": permit.number, "kind": permit.kind},
     )
     return permit
+
+
+def require_complete(shown: Composed) -> None:
+    """Raise WordingIncomplete when the document would be printed with gaps or without its characters."""
+    if shown.unprintable:
+        raise WordingIncomplete(
+            f"Dokumen memuat karakter yang tidak dapat dicetak: {shown.unprintable}. "
+            "Kembalikan permohonan agar pemohon menulisnya dengan huruf Latin.",
+            f"The document contains characters that cannot be printed: {shown.unprintable}. "
+            "Return the application so that the applicant writes them in Latin letters.",
+        )
+    if shown.empty_placeholders:
+        names = ", ".join(shown.empty_placeholders)
+        raise WordingIncomplete(
+            f"Dokumen belum lengkap: {names}. Kembalikan berkas kepada petugas penyusun konsep.",
+            f"The document has gaps: {names}. Send the case back to the officer who drafts it.",
+        )
 
 
 def _new_permit(

@@ -224,3 +224,45 @@ class Reconciliation(SQLModel, table=True):
     count: int
     """Discrepancies in all; the first of them stand in `findings`."""
     findings: list[Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class SignBatch(SQLModel, table=True):
+    """Files that an official signs with one passphrase, written down before anything is signed.
+
+    Until it is begun it is a selection that the official looks at. The key is nowhere in it.
+    """
+
+    __tablename__ = "sign_batch"
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    official_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
+    created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    begun_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
+    list_digest: str = Field(default="", max_length=64)
+    """SHA-256 over the list as it was ordered; see `batch.digest_of_list`."""
+    run_id: uuid.UUID | None = None
+    """The run at work. One that finds another's id here, or none, ends after its current file."""
+    run_seen_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
+    """When that run last gave a sign of life."""
+
+
+class SignBatchItem(SQLModel, table=True):
+    """One file of a batch: signed when its permit is no longer `issuing`, failed, or waiting."""
+
+    __tablename__ = "sign_batch_item"
+
+    batch_id: uuid.UUID = Field(foreign_key="sign_batch.id", primary_key=True)
+    position: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    application_id: uuid.UUID = Field(foreign_key="application.id", index=True)
+    kind: str = Field(max_length=20)
+    """A Kind: what was shown to the official, a permit or a rejection letter."""
+    digest: str = Field(max_length=64)
+    """Of the preview that was shown; nothing else is signed."""
+    permit_id: uuid.UUID | None = Field(default=None, foreign_key="permit.id", unique=True)
+    """Written in the transaction that takes the number."""
+    failure: str | None = Field(default=None, max_length=60)
+    """The refusal's stable code, with its sentences."""
+    failure_id: str = Field(default="", max_length=1000)
+    failure_en: str = Field(default="", max_length=1000)
+    is_ours: bool = False
+    """The fault was the service's, not the file's: resuming tries it again."""

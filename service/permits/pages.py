@@ -1,4 +1,4 @@
-"""Pages of permits: the signer's desk, the preview, the holder's permits, the officers' register."""
+"""Pages of permits: signing one file, the preview, the holder's permits, the officers' register."""
 
 import uuid
 from typing import Annotated, Any
@@ -9,14 +9,12 @@ from sqlmodel import Session
 
 from service.accounts.access import ADMINISTRATORS, CITIZENS, OFFICERS, SIGNED_IN, Actor, allow, roles
 from service.accounts.models import User
-from service.applications.queue import QueueFilter, read_queue
 from service.catalogue.models import get_revision
-from service.clock import city_date, now
+from service.clock import now
 from service.database import SessionDep, reading, transaction
 from service.errors import Conflict, FieldProblem, InvalidInput, ServiceError, translate_foreign
 from service.permits.documents import document_response, find_readable
-from service.permits.issue import finish_issuance, sign_application, unfinished_issuances
-from service.permits.mandates import choose_mandate, mandates_on, printed_capacity
+from service.permits.issue import finish_issuance, sign_application
 from service.permits.models import Kind, Permit, Status
 from service.permits.reconcile import last_reconciliation
 from service.permits.register import (
@@ -53,23 +51,7 @@ Passphrase = Annotated[str, Form(max_length=1024)]
 Text = Annotated[str, Form(max_length=1000)]
 
 
-# The signer's desk --------------------------------------------------------------------------
-
-
-@router.get("/sign")
-def signing_queue(request: Request, actor: Signer, session: SessionDep) -> Response:
-    """List what waits for this official's signature, and what a crash left unfinished."""
-    queue = read_queue(session, QueueFilter(), actor=actor, now=now())
-    rows = [row for row in queue.rows if row.role == "department_head"]
-    mandates = mandates_on(session, actor.id, city_date(now()))
-    return render(
-        request,
-        "permits/sign_queue.html",
-        rows=rows,
-        capacities=[(printed_capacity(each).replace("\n", ", "), each) for each in mandates],
-        without_mandate={row.id for row in rows if choose_mandate(mandates, row.slug) is None},
-        unfinished=unfinished_issuances(session, actor),
-    )
+# Signing one file ---------------------------------------------------------------------------
 
 
 @router.get("/sign/{application_id}")
@@ -95,12 +77,13 @@ def _signing_page(
         error.status if error else 200,
         shown=shown,
         error=error,
-        problems=_problems(error),
+        problems=passphrase_problems(error),
         message=error.message(language_of(request)) if error else None,
     )
 
 
-def _problems(error: ServiceError | None) -> tuple[FieldProblem, ...]:
+def passphrase_problems(error: ServiceError | None) -> tuple[FieldProblem, ...]:
+    """Return a refusal's problems, one without any as the passphrase's."""
     if error is None or error.problems:
         return error.problems if error else ()
     return (FieldProblem("passphrase", error.code, error.message("id"), error.message("en")),)
@@ -123,7 +106,7 @@ def sign(
         signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
         permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=digest)
     except Exception as failure:
-        error = _as_refusal(failure)
+        error = as_refusal(failure)
         with reading(workshop.engine) as session:
             return _signing_page(request, session, application_id, actor, settings, error)
     return _signed(request, permit)
@@ -144,12 +127,12 @@ def finish(
     try:
         signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
     except Exception as failure:
-        message = _as_refusal(failure).message(language_of(request))
+        message = as_refusal(failure).message(language_of(request))
         return redirect(request, "/sign", flash=("notice", message))
     return _signed(request, finish_issuance(workshop, permit_id, actor=actor, signer=signer))
 
 
-def _as_refusal(failure: Exception) -> ServiceError:
+def as_refusal(failure: Exception) -> ServiceError:
     """Return the refusal to show beside the passphrase; what is none of ours goes on as it is."""
     if isinstance(failure, ServiceError):
         return failure

@@ -4,6 +4,7 @@ import shutil
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +27,11 @@ from service.app import create_app
 from service.applications.models import Application
 from service.config import Settings
 from service.database import open_engine, transaction
+from service.permits.batch import select_files
+from service.permits.batch_run import BatchRuns
+from service.permits.desk import DeskFile, name_files
 from service.permits.issue import Workshop
+from service.permits.models import Kind
 from service.permits.revoke import revoke_permit
 from service.permits.workshop import printing_of
 
@@ -46,6 +51,10 @@ class Site:
     letter: cases.Issued
     revoked: cases.Issued
     ready: list[Application]
+    batch: uuid.UUID
+    """Signed but for one file that had changed."""
+    refusing: Application
+    """Waits for its rejection letter to be signed."""
     draft: Application
     submitted: Application
     returned: Application
@@ -62,6 +71,13 @@ class Site:
                 second_factor=uses_second_factor(user),
             )
         return {"name": SESSION_COOKIE, "value": opened.token, "url": self.url}
+
+    def select_files(self) -> uuid.UUID:
+        """Select a rejection letter and a permit for the head of office to look at."""
+        with transaction(self.engine) as session:
+            files = name_files(session, [(self.refusing.id, "0" * 64), (self.ready[0].id, "0" * 64)])
+            head = actor_of(session, self.city.head)
+            return select_files(session, files, actor=head, now=clock.now()).id
 
 
 def free_port() -> int:
@@ -107,16 +123,27 @@ def furnish(
     with transaction(engine) as session:
         city = cases.make_city(session, now, settings=settings)
         admin = make_officer(session, ["administrator"], full_name="Admin Contoh", settings=settings)
-        waiting = [cases.bring_to_signature(session, city, now) for _ in range(4)]
+        waiting = [cases.bring_to_signature(session, city, now) for _ in range(6)]
+        refusing = cases.bring_to_signature(session, city, now, reasons="STR tidak terbaca.")
         refused = cases.bring_to_signature(session, city, now, reasons="STR tidak terbaca.")
         draft = cases.draft_case(session, city, now)
         submitted = cases.submit_case(session, city, now)
         returned = cases.return_case(session, city, cases.submit_case(session, city, now), now)
+
+    def shown(case: Application) -> DeskFile:
+        return DeskFile(case.id, Kind.PERMIT, cases.digest_shown(workshop, city, case, now))
+
     permit = cases.issue_case(workshop, city, waiting[0], signer, now)
     revoked = cases.issue_case(workshop, city, waiting[1], signer, now)
     letter = cases.issue_case(workshop, city, refused, signer, now)
     with transaction(engine) as session:
         head = actor_of(session, city.head)
+        changed = DeskFile(waiting[3].id, Kind.PERMIT, "0" * 64)
+        batch = select_files(session, [shown(waiting[2]), changed], actor=head, now=now)
+    runs = BatchRuns()
+    runs.start(workshop, batch.id, actor=head, signer=signer, seen_digest=batch.list_digest)
+    runs.wait()
+    with transaction(engine) as session:
         revoke_permit(
             session, revoked.permit.id, reason_code="own_request", remark="Uji", actor=head, now=clock.now()
         )
@@ -129,7 +156,9 @@ def furnish(
         permit,
         letter,
         revoked,
-        waiting[2:],
+        waiting[4:],
+        batch.id,
+        refusing,
         draft,
         submitted,
         returned,

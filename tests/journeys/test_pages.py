@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 def paths(site: "Site") -> dict[str, list[str]]:
     """Every page by whom it is for; `{…}` of the routes filled with real ones."""
     draft, returned, case = site.draft.id, site.returned.id, site.submitted.id
-    ready, permit = site.ready[0].id, site.permit.permit.code
+    ready, permit, selection = site.ready[0].id, site.permit.permit.code, site.select_files()
     return {
         "visitor": [
             "/",
@@ -75,7 +75,13 @@ def paths(site: "Site") -> dict[str, list[str]]:
             f"/officer/cases/{case}/preview",
         ],
         "back_office": ["/officer/permits", f"/officer/cases/{ready}"],
-        "department_head": ["/sign", f"/sign/{ready}", f"/permits/{permit}"],
+        "department_head": [
+            "/sign",
+            f"/sign/{ready}",
+            f"/sign/batches/{site.batch}",
+            f"/sign/batches/{selection}",
+            f"/permits/{permit}",
+        ],
         "administrator": [
             "/admin/officers",
             "/admin/officers/new",
@@ -125,7 +131,7 @@ def test_pages_are_accessible_and_fit_a_phone(
                 faults.append(f"{path} at {width}: scrolls sideways")
             if lang == "id":
                 name = path.strip("/").split("?")[0] or "front"
-                for long in (site.permit.permit.code, str(site.draft.id)):
+                for long in (site.permit.permit.code, str(site.draft.id), str(site.batch)):
                     name = name.replace(long, "x")
                 page.screenshot(
                     path=SCREENSHOTS / f"{role}-{name.replace('/', '-')}-{width}.png", full_page=True

@@ -14,10 +14,11 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from sqlmodel import col, select
 
+from service import clock
 from service.accounts.links import link_token
 from service.accounts.models import OneTimeLink
 from service.applications.models import Application
-from service.database import reading
+from service.database import reading, transaction
 from service.permits.models import Permit
 
 if TYPE_CHECKING:
@@ -143,8 +144,11 @@ def test_the_signer_sees_the_document_and_a_wrong_passphrase_changes_nothing(
     site: "Site", open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
     case = site.ready[1]
-    page = open_page("/sign", user=site.city.head)
-    page.get_by_role("link", name=str(case.receipt_number)).click()
+    desk = open_page("/sign", user=site.city.head)
+    # In a tab of its own: what is ticked on the desk stays ticked.
+    with desk.expect_popup() as popup:
+        desk.get_by_role("link", name=str(case.receipt_number)).click()
+    page = popup.value
     page.get_by_label("Frasa sandi").fill("salah sama sekali")
     page.get_by_role("button", name="Tanda tangani surat izin").click()
     expect(page.locator(".govuk-error-summary")).to_contain_text("Frasa sandi salah")
@@ -162,6 +166,53 @@ def test_the_signer_sees_the_document_and_a_wrong_passphrase_changes_nothing(
         holder.get_by_text("Unduh surat").click()
     download.value.save_as(tmp_path / "permit.pdf")
     assert (tmp_path / "permit.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_the_signer_signs_a_batch_with_one_passphrase_and_may_close_the_page(
+    site: "Site", open_page: Callable[..., Page]
+) -> None:
+    with transaction(site.engine) as session:
+        every = [cases.bring_to_signature(session, site.city, clock.now()) for _ in range(6)]
+        gap = cases.bring_to_signature(session, site.city, clock.now(), practice_name="")
+        refused = cases.bring_to_signature(session, site.city, clock.now(), reasons="STR tidak terbaca.")
+    mine = [case.receipt_number for case in (*every, refused)]
+    page = open_page("/sign", user=site.city.head)
+    # What cannot be signed says why, and has no box to tick.
+    row = page.get_by_role("row").filter(has_text=gap.receipt_number)
+    expect(row).to_contain_text("Dokumen belum lengkap")
+    expect(row.get_by_role("checkbox")).to_have_count(0)
+    # By keyboard alone: to the first file, tick it, and to the last one back again.
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(1)
+    page.keyboard.press("x")
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
+    for number in mine:
+        page.get_by_role("checkbox", name=re.compile(str(number))).check()
+    page.get_by_role("button", name="Periksa berkas yang dicentang").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Periksa daftar ini, lalu tanda tangani")
+    # The rejection stands on top.
+    expect(page.get_by_role("row").nth(1)).to_contain_text(str(refused.receipt_number))
+    page.get_by_role("button", name=f"Keluarkan {mine[0]}").click()
+    page.get_by_label("Frasa sandi").fill("bukan frasa itu")
+    button = page.get_by_role("button", name="Tanda tangani 5 surat izin dan 1 surat penolakan")
+    button.click()
+    expect(page.get_by_role("alert")).to_contain_text("Frasa sandi salah")
+    page.get_by_label("Frasa sandi").fill(cases.OFFICIAL_PASSPHRASE)
+    button.click()
+    address = page.url
+    page.close()
+    page = open_page(address, user=site.city.head)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Penandatanganan selesai", timeout=30_000)
+    # The live region was there before it had anything to say, and says the end without a reload.
+    expect(page.get_by_role("status")).to_contain_text("6 sudah ditandatangani, 0 gagal, 0 belum.")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Unduh hasil (CSV)").click()
+    table = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    assert table.count("Sudah ditandatangani") == 6
+    with reading(site.engine) as session:
+        left_out = session.get_one(Application, every[0].id)
+        assert left_out.state == "under_review"
 
 
 def test_a_verifier_gets_one_plain_answer(site: "Site", open_page: Callable[..., Page]) -> None:

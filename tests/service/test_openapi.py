@@ -83,7 +83,7 @@ def with_known_values(document: dict[str, Any], known: dict[str, list[str]]) -> 
                     parameter.pop("example", None)
                     parameter["schema"] = {"type": "string", "enum": known[parameter["name"]]}
     for title, schema in document["components"]["schemas"].items():
-        if title == "SigningOrder" or title.startswith("Body_"):
+        if title in {"SigningOrder", "OrderedFile", "BatchOrder", "ResumeOrder"} or title.startswith("Body_"):
             for name in schema["properties"].keys() & known.keys():
                 schema["properties"][name] = {"type": "string", "enum": known[name]}
     return document

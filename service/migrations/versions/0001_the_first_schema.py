@@ -542,6 +542,56 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_permit_status_change_permit_id"), ["permit_id"], unique=False)
 
     op.create_table(
+        "sign_batch",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("official_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("list_digest", sa.String(length=64), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("run_seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["official_id"],
+            ["account_user.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("sign_batch", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_sign_batch_official_id"), ["official_id"], unique=False)
+
+    op.create_table(
+        "sign_batch_item",
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("application_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("permit_id", sa.Uuid(), nullable=True),
+        sa.Column("failure", sa.String(length=60), nullable=True),
+        sa.Column("failure_id", sa.String(length=1000), nullable=False),
+        sa.Column("failure_en", sa.String(length=1000), nullable=False),
+        sa.Column("is_ours", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"],
+            ["application.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["batch_id"],
+            ["sign_batch.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["permit_id"],
+            ["permit.id"],
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "position"),
+        sa.UniqueConstraint("permit_id"),
+    )
+    with op.batch_alter_table("sign_batch_item", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_sign_batch_item_application_id"), ["application_id"], unique=False
+        )
+
+    op.create_table(
         "issued_certificate",
         sa.Column("serial", sa.String(length=40), nullable=False),
         sa.Column("issuer", sa.String(length=63), nullable=False),
@@ -669,6 +719,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_issued_certificate_issuer"))
 
     op.drop_table("issued_certificate")
+    with op.batch_alter_table("sign_batch_item", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_batch_item_application_id"))
+
+    op.drop_table("sign_batch_item")
+    with op.batch_alter_table("sign_batch", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sign_batch_official_id"))
+
+    op.drop_table("sign_batch")
     with op.batch_alter_table("permit_status_change", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_permit_status_change_permit_id"))
 

@@ -1,6 +1,6 @@
-// Keys for the officer's queue: j and k move, o or Enter opens, / searches.
+// Keys for the officer's queue: j and k move, o or Enter opens, x ticks, / searches.
 
-const TYPING = "input, textarea, select, [contenteditable]";
+const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 
 /** Give each work queue below `root` its keys. */
 export function startQueues(root) {
@@ -10,7 +10,7 @@ export function startQueues(root) {
   root.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.(TYPING)) return;
     const rows = links();
-    const at = rows.indexOf(document.activeElement);
+    const at = rows.findIndex((link) => link.closest("tr").contains(document.activeElement));
     const target = {
       j: rows[Math.min(at + 1, rows.length - 1)],
       k: rows[Math.max(at - 1, 0)],
@@ -22,6 +22,8 @@ export function startQueues(root) {
       target.scrollIntoView({ block: "nearest" });
     } else if (event.key === "o" && at >= 0) {
       rows[at].click();
+    } else if (event.key === "x" && at >= 0) {
+      rows[at].closest("tr").querySelector("input[type=checkbox]")?.click();
     }
   });
 }
