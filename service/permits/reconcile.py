@@ -74,7 +74,7 @@ def _decisions_without_permit(session: Session, now: datetime) -> Iterator[Discr
 
 
 def _permits_that_lack_something(session: Session, now: datetime) -> Iterator[Discrepancy]:
-    decided = {Kind.PERMIT: State.APPROVED, Kind.REJECTION_LETTER: State.REJECTED}
+    decided: dict[str, State] = {Kind.PERMIT: State.APPROVED, Kind.REJECTION_LETTER: State.REJECTED}
     statement = (
         select(Permit, Application.state)
         .options(defer(Permit.document))  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def _permits_that_lack_something(session: Session, now: datetime) -> Iterator[Di
         )
     )
     for permit, state in session.exec(statement):
-        if state != decided.get(Kind(permit.kind)):
+        if state != decided.get(permit.kind):
             yield Discrepancy("no_decision", permit.number)
         if permit.status == Status.ISSUING:
             if now - permit.created_at > ISSUED_WITHIN:

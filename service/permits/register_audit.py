@@ -19,6 +19,7 @@ from sqlmodel import Session, SQLModel
 from service.audit import GENESIS, AuditHead, read_chain
 from service.permits.models import DocumentVersion, NumberCounter, Permit, Status, StatusChange
 from service.seals import ACTION, SEALED, SealedTable, altered_columns
+from service.storage import SHA256_HEX
 from service.transparency.log import AUDIT_TRAIL, audit_commitment, code_hash
 from service.transparency.merkle import complete_subtrees, leaf_hash
 from service.transparency.models import LogEntry, LogHead, LogNode
@@ -141,12 +142,14 @@ def _check_log(session: Session, audit: RegisterAudit, trail: _Trail) -> Iterato
             columns.append("index")
         if computed != row["leaf_hash"]:
             # Two of three agree: the leaf, its hash beside it, and its node in the tree.
-            columns.append("leaf_hash" if lowest.get(index) == computed else "leaf")
+            is_leaf = row["leaf_hash"] == lowest.get(index) and SHA256_HEX.fullmatch(row["leaf_hash"])
+            columns.append("leaf" if is_leaf else "leaf_hash")
+            computed = row["leaf_hash"] if is_leaf else computed
         else:
             columns += _broken_promises(row, trail)
         if columns:
             yield Finding("log_entry", str(row["index"]), tuple(columns), "altered")
-        hashes.append(bytes.fromhex(computed if "leaf" not in columns else row["leaf_hash"]))
+        hashes.append(bytes.fromhex(computed))
         audit.leaves.append(row["leaf"])
     yield from _check_nodes(session, hashes)
     yield from _check_single(session, _table(LogHead), {"id": 1, "size": len(hashes)})

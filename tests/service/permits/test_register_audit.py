@@ -125,7 +125,7 @@ def tampered(column: Column[Any], value: Any) -> Any:
         case list():
             return [*value, "tampered"]
         case str():
-            return f"{value[:-1]}{'0' if value[-1:] != '0' else '1'}"
+            return f"{'y' if value.startswith('x') else 'x'}{value[1:]}"
     made = {int: 7, str: "x", uuid.UUID: uuid.uuid4(), date: date(2020, 1, 1)}
     return made.get(column.type.python_type, datetime(2020, 1, 1, tzinfo=UTC))
 
