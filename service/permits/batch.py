@@ -154,8 +154,9 @@ def begin_run(
     Raises BatchNotFound, BatchChanged when the list is not the one with `seen_digest`, BatchRunning while
     a batch of this official is being signed, and BatchEnded when nothing is left.
     """
-    # Locks out a second batch of the same official that begins at the same time.
-    session.exec(select(User.id).where(User.id == actor.id).with_for_update()).one()
+    # Locks out a second batch of the same official that begins at the same time, but no file being signed:
+    # its permit refers to the account, which a full lock would keep it from.
+    session.exec(select(User.id).where(User.id == actor.id).with_for_update(key_share=True)).one()
     batch = find_batch(session, batch_id, actor=actor, lock=True)
     mine = session.exec(select(SignBatch).where(SignBatch.official_id == actor.id))
     if any(is_running(other, now) for other in mine):

@@ -61,17 +61,17 @@ class BatchFile:
 
 def count_files(session: Session, batch_id: uuid.UUID) -> Progress:
     """Count a batch's files by where they stand."""
-    resumable = func.sum(case((_is_resumable(), 1), else_=0))
+    state, resumable = _file_state(), func.sum(case((_is_resumable(), 1), else_=0))
     statement = (
-        select(_file_state(), func.count(), resumable)
+        select(state, func.count(), resumable)
         .select_from(SignBatchItem)
         .outerjoin(Permit, col(Permit.id) == col(SignBatchItem.permit_id))
         .where(SignBatchItem.batch_id == batch_id)
-        .group_by(_file_state())
+        .group_by(state)
     )
     counts, left = dict.fromkeys(FileState, 0), 0
-    for state, number, again in session.exec(statement):
-        counts[FileState(state)] = number
+    for stands, number, again in session.exec(statement):
+        counts[FileState(stands)] = number
         left += again
     return Progress(
         sum(counts.values()),
