@@ -31,8 +31,12 @@ PASSED_OVER = {
     "account_one_time_link": "spent or over within days, then deleted",
     "account_recovery_code": "hashes that are used up",
     "account_session": "deleted a month after its end",
+    "expiry_alarm": "what administrators were told already",
     "log_witness": "what witnesses said, which they say again",
     "mail_message": "copies of what was told, deleted after three months",
+    "ocsp_answer": "signed answers, made anew each day",
+    "proof_renewal": "how far a renewal has come; what it made is registered",
+    "proof_renewal_item": "the same, for each document",
     "reconciliation": "the last report, made anew each day",
 }
 """Tables that nobody's right rests on, and why."""

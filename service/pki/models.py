@@ -64,6 +64,7 @@ class OcspAnswer(SQLModel, table=True):
     der: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+@sealed(leaving_out=("answered_at",))
 class OutsideCertificate(SQLModel, table=True):
     """A certificate with which a time-stamping authority of another house has stamped."""
 

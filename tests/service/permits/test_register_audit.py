@@ -31,16 +31,18 @@ from service.permits.register_audit import (
     audit_register,
 )
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
+from service.pki.models import OutsideCertificate
 from service.pki.publish import publish_revocation_lists
 from service.seals import SEALED, seal_of
 from service.transparency.log import commit_audit_trail
 
 LEFT_OUT = {
+    ("outside_certificate", "answered_at"),
     ("account_user", "failed_attempts"),
     ("account_user", "locked_until"),
     ("account_user", "totp_last_step"),
 }
-"""Columns that change with every sign-in and that no right rests on."""
+"""Columns that change all the time and that no right rests on."""
 
 
 def findings_of(session: Session) -> list[Finding]:
@@ -61,6 +63,17 @@ def town(workshop: Workshop, city: cases.City, key_store: SoftwareKeyStore, now:
         waiting = [cases.bring_to_signature(session, city, now) for _ in range(2)]
         application = make_submitted(session, workshop.storage, city.citizen, now=now)
         cases.return_case(session, city, application, now)
+        session.add(
+            OutsideCertificate(
+                fingerprint="ab" * 32,
+                tsa="lain",
+                subject="TSA Contoh",
+                not_before=now,
+                not_after=now,
+                chain=b"pem",
+                answered_at=now,
+            )
+        )
         session.add(Holiday(on=date(2026, 12, 24), name="Cuti bersama"))
     permits = [cases.issue_case(workshop, city, case, signer, now).permit for case in waiting]
     publish_revocation_lists(engine, key_store, cases.OPERATIONS_PASSPHRASE, now)
