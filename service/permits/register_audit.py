@@ -38,6 +38,8 @@ PASSED_OVER = {
     "proof_renewal": "how far a renewal has come; what it made is registered",
     "proof_renewal_item": "the same, for each document",
     "reconciliation": "the last report, made anew each day",
+    "sign_batch": "what was ordered stands in the trail, by its digest; what was signed, in the permits",
+    "sign_batch_item": "as its batch",
 }
 """Tables that nobody's right rests on, and why."""
 
