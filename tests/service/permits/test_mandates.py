@@ -217,7 +217,7 @@ def test_an_administrator_records_and_ends_a_mandate_and_the_official_is_told(
         end_all(session, head, LONG_AGO)
         case = cases.bring_to_signature(session, city, LONG_AGO)
     sign_in(client, head)
-    assert "Di luar mandat Anda" in client.get("/sign").text
+    assert "Anda tidak memegang mandat" in client.get("/sign").text
     page = client.get(f"/sign/{case.id}").text
     assert "Anda tidak memegang mandat" in page
     assert 'name="passphrase"' not in page
@@ -240,7 +240,7 @@ def test_an_administrator_records_and_ends_a_mandate_and_the_official_is_told(
     sign_in(client, head)
     page = client.get("/sign").text
     assert f"Plh. {HEAD} (sampai dengan 31 Desember 2999)" in page
-    assert "Di luar mandat Anda" not in page
+    assert "Anda tidak memegang mandat" not in page
     assert 'name="passphrase"' in client.get(f"/sign/{case.id}").text
 
     sign_in(client, administrator)
