@@ -7,7 +7,8 @@ no event was changed, removed or slipped in; `verify_chain` names the first that
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -118,10 +119,11 @@ def events_of(session: Session, subject_type: str, subject_id: uuid.UUID | str) 
 def verify_chain(session: Session) -> int:
     """Walk the whole chain and return its length. Raises AuditChainBroken at the first false link."""
     number, last_hash = 0, GENESIS
-    for number, event in enumerate(read_chain(session), 1):
-        if event.row["number"] != number or not event.follows:
-            raise AuditChainBroken(number)
-        last_hash = event.row["hash"]
+    with closing(read_chain(session)) as events:
+        for number, event in enumerate(events, 1):
+            if event.row["number"] != number or not event.follows:
+                raise AuditChainBroken(number)
+            last_hash = event.row["hash"]
     head = session.exec(select(AuditHead)).one()
     if (head.number, head.hash) != (number, last_hash):
         raise AuditChainBroken(number + 1)
@@ -136,13 +138,14 @@ class ChainedEvent:
     follows: bool
 
 
-def read_chain(session: Session) -> Iterator[ChainedEvent]:
+def read_chain(session: Session) -> Generator[ChainedEvent, None, None]:
     """Read every event in order, each judged by itself, so that the false ones can all be named."""
     number, last_hash = 0, GENESIS
     statement = sqlalchemy.select(AuditEvent.__table__).order_by(col(AuditEvent.number))  # type: ignore[attr-defined]
-    events = session.connection().execution_options(yield_per=1000).execute(statement)
-    for event in events.mappings():
-        is_next = event["number"] == number + 1 and event["previous_hash"] == last_hash
-        row = dict(event)
-        yield ChainedEvent(row, is_next and event["hash"] == _hash_of(row))
-        number, last_hash = event["number"], event["hash"]
+    # The option is the statement's: a connection's would stay, and stream whatever comes after.
+    with session.connection().execute(statement.execution_options(yield_per=1000)) as events:
+        for event in events.mappings():
+            is_next = event["number"] == number + 1 and event["previous_hash"] == last_hash
+            row = dict(event)
+            yield ChainedEvent(row, is_next and event["hash"] == _hash_of(row))
+            number, last_hash = event["number"], event["hash"]

@@ -131,6 +131,15 @@ def reading(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Session]:
+    """Open a reading session for which nothing changes until it ends, as on SQLite none does anyway."""
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with reading(engine) as session:
+        yield session
+
+
 def request_session(request: Request) -> Iterator[Session]:
     """Give a route its session: a reading one for GET and HEAD, else one transaction a request."""
     engine: Engine = request.app.state.engine

@@ -12,7 +12,7 @@ import typer
 
 from service import clock
 from service.console import Refused, opened, read_settings, require_schema, say
-from service.database import reading
+from service.database import snapshot
 from service.errors import ServiceError
 from service.permits.reconcile import find_discrepancies, reconcile
 from service.permits.register_audit import RegisterAudit, audit_register
@@ -68,7 +68,7 @@ def _seen(path: Path, verifier: Verifier) -> Checkpoint | None:
 def _audit_register(whole: WholeLog | None) -> None:
     with opened(read_settings()) as engine:
         require_schema(engine)
-        with reading(engine) as session:
+        with snapshot(engine) as session:
             audit = audit_register(session)
     for finding in audit.findings:
         print(finding.table, finding.row, finding.problem, ",".join(finding.columns) or "-", sep="\t")

@@ -77,9 +77,7 @@ class _Trail:
 
 
 def audit_register(session: Session) -> RegisterAudit:
-    """Audit the whole register; tell everything that was found. Reads only."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    """Audit the whole register, in a snapshot's session; tell everything that was found. Reads only."""
     audit, trail = RegisterAudit(), _Trail()
     audit.findings += _check_trail(session, audit, trail)
     audit.findings += _check_log(session, audit, trail)
@@ -92,9 +90,8 @@ def audit_register(session: Session) -> RegisterAudit:
 
 def _rows(session: Session, table: Table) -> Iterator[Mapping[str, Any]]:
     """Read a table in the order of its key, as plain values."""
-    statement = select(table).order_by(*table.primary_key)
-    connection = session.connection().execution_options(yield_per=2000)
-    for row in connection.execute(statement).mappings():
+    statement = select(table).order_by(*table.primary_key).execution_options(yield_per=2000)
+    for row in session.connection().execute(statement).mappings():
         yield dict(row)
 
 
