@@ -9,12 +9,13 @@ from pathlib import Path
 from cryptography import x509
 
 from keys import profiles, store
-from keys.authority import Addresses, Subject, create_root, issue_certificate
+from keys.algorithms import PrivateKey, generate_key, sign_with
+from keys.authority import Subject, create_root, issue_certificate
 from keys.errors import KeyAlreadyExists
-from keys.profiles import Profile
+from keys.profiles import Addresses, Profile
 from keys.revocation import Revocation, build_crl, read_revocations
 from keys.software import SoftwareKeyStore, load_certificates, new_passphrase
-from keys.store import OpenKey, generate_key, sign_with
+from keys.store import OpenKey
 
 EXAMPLE_MARK = "(CONTOH)"
 """Ends the common names of our own hierarchy, which the national authority has not recognised."""
@@ -192,17 +193,14 @@ def certify_responder(
 ) -> None:
     """Certify the OCSP responder `name` of an issuing CA anew; make its key first if it is not there.
 
-    The responder names no address and no policy: nobody asks about its own revocation. Raises
-    WrongPassphrase, KeyLocked, WeakPassphrase, KeyFileDamaged or ProfileViolation.
+    Raises WrongPassphrase, KeyLocked, WeakPassphrase, KeyFileDamaged or ProfileViolation.
     """
     if name not in keys.names():
         keys.generate_key(name, "p256", passphrase, now=now)
     public_key = keys.open_bare_key(name, passphrase, now=now).public_key
     issuer = Subject.of(authority.certificate)
     subject = replace(issuer, common_name=f"Canting OCSP {EXAMPLE_MARK}", title=None)
-    certificate = issue_certificate(
-        profiles.OCSP_RESPONDER, subject, public_key, authority, now=now, policies=()
-    )
+    certificate = issue_certificate(profiles.OCSP_RESPONDER, subject, public_key, authority, now=now)
     chain = [certificate, authority.certificate, *authority.chain]
     keys.add_certificates(name, chain, passphrase, now=now)
 
@@ -215,7 +213,7 @@ def load_trust_anchors(folder: Path) -> list[x509.Certificate]:
 def _certify(
     profile: Profile,
     subject: Subject,
-    private_key: store.PrivateKey,
+    private_key: PrivateKey,
     issuer: OpenKey,
     now: datetime,
     addresses: Addresses,

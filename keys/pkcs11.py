@@ -24,6 +24,7 @@ from pkcs11 import Attribute, CertificateType, KeyType, Mechanism, MechanismFlag
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 from pkcs11.util.rsa import encode_rsa_public_key
 
+from keys.algorithms import PublicKey, algorithm_of
 from keys.errors import (
     AlgorithmNotSupported,
     KeyAlreadyExists,
@@ -34,9 +35,10 @@ from keys.errors import (
     WrongPassphrase,
 )
 from keys.lockout import require_waited
-from keys.store import BareKey, OpenKey, PublicKey, require_key_name, signature_algorithm
+from keys.store import BareKey, OpenKey, require_key_name
 
 _CURVES = {"p256": "secp256r1", "p384": "secp384r1"}
+_RSA_BITS = {"rsa3072": 3072, "rsa4096": 4096}
 _WRONG_PIN = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -85,14 +87,14 @@ class TokenKeyStore:
             return certificates
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
-        """Make a key in the token: `p256`, `p384` or `rsa3072`. It signs, and nothing reads it out.
+        """Make a key in the token, of P-256, P-384 or RSA. It signs, and nothing reads it out.
 
         Raises KeyAlreadyExists, KeyNameNotAllowed, AlgorithmNotSupported, WrongPassphrase, KeyLocked,
         PinLocked or TokenNotFound.
         """
         require_key_name(name)
-        if algorithm not in (*_CURVES, "rsa3072"):
-            raise AlgorithmNotSupported("A token's key must be p256, p384 or rsa3072.")
+        if algorithm not in (*_CURVES, *_RSA_BITS):
+            raise AlgorithmNotSupported("A token's key must be p256, p384, rsa3072 or rsa4096.")
         with _LOCK:
             session = self._log_in(passphrase, now)
             with self._told(session):
@@ -219,7 +221,7 @@ class TokenKeyStore:
 
         def sign_ecdsa(data: bytes) -> bytes:
             # SoftHSM 2.6 has the raw mechanism alone: it signs a digest and gives r and s side by side.
-            digest = hashlib.sha256(data).digest()
+            digest = hashlib.new(algorithm_of(public_key).digest, data).digest()
             with _LOCK, self._told(session):
                 raw = private_key.sign(digest, mechanism=Mechanism.ECDSA)
             half = len(raw) // 2
@@ -247,7 +249,7 @@ def _generate(session: pkcs11.Session, name: str, algorithm: str) -> None:
     else:
         session.generate_keypair(
             KeyType.RSA,
-            3072,
+            _RSA_BITS[algorithm],
             id=identifier,
             label=name,
             store=True,
@@ -271,7 +273,7 @@ def _public_key(session: pkcs11.Session, name: str) -> PublicKey:
     assert isinstance(found, pkcs11.PublicKey)
     encode = encode_rsa_public_key if found.key_type == KeyType.RSA else encode_ec_public_key
     public_key = load_der_public_key(encode(found))
-    signature_algorithm(public_key)
+    algorithm_of(public_key)
     assert isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey)
     return public_key
 

@@ -4,11 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
 from pki import NOW, throwaway_pki
 
 from keys import profiles
+from keys.algorithms import verify_signature
 from keys.authority import Subject, issue_certificate
 from keys.cms import DATA, sign_content, sign_content_size
 from keys.errors import (
@@ -39,20 +38,13 @@ def make_seal(store, algorithm="p256"):
     return store.open_key("seal", PASSPHRASE, now=NOW)
 
 
-def verify(public_key, signature, data):
-    if isinstance(public_key, ec.EllipticCurvePublicKey):
-        public_key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
-    else:
-        public_key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
-
-
 def fail(store, times, now=NOW):
     for _ in range(times):
         with pytest.raises(WrongPassphrase):
             store.open_bare_key("seal", "bukan kuncinya", now=now)
 
 
-@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072"])
+@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072", "rsa4096"])
 def test_twenty_signatures_at_once_are_all_valid(any_store, algorithm):
     seal = make_seal(any_store, algorithm)
     public_key = seal.certificate.public_key()
@@ -63,7 +55,7 @@ def test_twenty_signatures_at_once_are_all_valid(any_store, algorithm):
 
     assert len(signatures) == 20
     for signature, content in zip(signatures, contents, strict=True):
-        verify(public_key, signature, content)
+        verify_signature(public_key, signature, content)
 
 
 @pytest.mark.parametrize("algorithm", ["p256", "p384"])
@@ -84,7 +76,7 @@ def test_keys_are_opened_and_made_at_once(any_store):
 
     for key in [*(each.result() for each in opening), making.result()]:
         public_key = key.public_key if key.name == "tsa" else key.certificate.public_key()
-        verify(public_key, key.sign(b"data"), b"data")
+        verify_signature(public_key, key.sign(b"data"), b"data")
     assert any_store.names() == ("seal", "tsa")
 
 
@@ -108,7 +100,7 @@ def test_a_renewed_certificate_takes_the_place_of_the_old(any_store):
 def test_a_bare_key_has_no_certificate(any_store):
     key = any_store.generate_key("seal", "p256", PASSPHRASE, now=NOW)
 
-    verify(key.public_key, key.sign(b"data"), b"data")
+    verify_signature(key.public_key, key.sign(b"data"), b"data")
     assert any_store.certificates("seal") == ()
     with pytest.raises(KeyFileDamaged):
         any_store.open_key("seal", PASSPHRASE, now=NOW)
@@ -129,7 +121,9 @@ def test_a_key_is_never_overwritten(any_store):
     with pytest.raises(KeyAlreadyExists):
         any_store.generate_key("seal", "p256", PASSPHRASE, now=NOW)
 
-    verify(seal.certificate.public_key(), any_store.open_key("seal", PASSPHRASE, now=NOW).sign(b"a"), b"a")
+    verify_signature(
+        seal.certificate.public_key(), any_store.open_key("seal", PASSPHRASE, now=NOW).sign(b"a"), b"a"
+    )
 
 
 def test_a_wrong_passphrase_is_told_without_a_trace_of_it(any_store):
