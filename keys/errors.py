@@ -103,3 +103,15 @@ class TimestampNotGranted(KeysError):
     """A time-stamping authority gave no time stamp, or one over something else."""
 
     code = "timestamp_not_granted"
+
+
+class ApprovalNotValid(KeysError):
+    """What two custodians must have signed is not signed so."""
+
+    code = "approval_not_valid"
+
+
+class PassphrasesAlike(KeysError):
+    """Two holders gave the same passphrase: then one of them opens the other's key."""
+
+    code = "passphrases_alike"

@@ -1,4 +1,4 @@
-"""A city's own hierarchy in a software key store: root, issuing CA, TSA, seal, log key and officials."""
+"""A city's own hierarchy after its ceremony: officials enrolled, keys renewed, lists of the root signed."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,8 @@ from cryptography import x509
 
 from keys import profiles, store
 from keys.algorithms import PrivateKey, generate_key, sign_with
-from keys.authority import Subject, create_root, issue_certificate
+from keys.approval import Approver
+from keys.authority import Draft, Subject, draft_certificate, issue_certificate, sign_draft
 from keys.errors import KeyAlreadyExists
 from keys.profiles import Addresses, Profile
 from keys.revocation import Revocation, build_crl, read_revocations
@@ -27,51 +28,6 @@ ROOT_LIST_VALIDITY = timedelta(days=400)
 """How long the root's revocation list speaks: its key is fetched from its safe once a year."""
 
 
-def init_hierarchy(
-    keys: SoftwareKeyStore,
-    *,
-    organisation: str,
-    root_passphrase: str,
-    operations_passphrase: str,
-    now: datetime,
-    locality: str | None = None,
-    algorithm: str = "p256",
-    root_addresses: Addresses = Addresses(),
-    issuing_addresses: Addresses = Addresses(),
-) -> None:
-    """Make `root` under its own passphrase, and `issuing`, `tsa`, `seal` and `log` under the operators'.
-
-    `algorithm` is `p256`, `p384` or `rsa3072`; the log's key is always Ed25519. The addresses are those
-    that the root's and the issuing CA's certificates name for their own services. Nothing is written when
-    a key exists already or a passphrase is too weak. Raises KeyAlreadyExists, WeakPassphrase,
-    ProfileViolation or AlgorithmNotSupported.
-    """
-    if keys.names():
-        raise KeyAlreadyExists("This folder holds keys already. Choose an empty one for a new hierarchy.")
-    new_passphrase(root_passphrase)
-    new_passphrase(operations_passphrase)
-
-    def subject(common_name: str) -> Subject:
-        return Subject(f"{common_name} {EXAMPLE_MARK}", organisation=organisation, locality=locality)
-
-    root_key = generate_key(algorithm)
-    root = create_root(subject("Canting Root CA"), root_key, now=now)
-    issuing_key = generate_key(algorithm)
-    issuing = _certify(
-        profiles.ISSUING_CA, subject("Canting Issuing CA"), issuing_key, root, now, root_addresses
-    )
-    tsa_key, seal_key = generate_key(algorithm), generate_key(algorithm)
-    tsa = _certify(profiles.TSA, subject("Canting TSA"), tsa_key, issuing, now, issuing_addresses)
-    seal = _certify(profiles.SEAL, subject("Segel Elektronik"), seal_key, issuing, now, issuing_addresses)
-
-    keys.add_key(store.ROOT, root_key, [root.certificate], root_passphrase)
-    _write_root_list(keys, store.ROOT, root, [], number=1, now=now)
-    for opened, private_key in ((issuing, issuing_key), (tsa, tsa_key), (seal, seal_key)):
-        chain = [opened.certificate, *opened.chain]
-        keys.add_key(opened.name, private_key, chain, operations_passphrase)
-    keys.add_key(store.LOG, generate_key("ed25519"), [], operations_passphrase)
-
-
 def enrol_official(
     keys: SoftwareKeyStore,
     slug: str,
@@ -82,20 +38,62 @@ def enrol_official(
     now: datetime,
     algorithm: str = "p256",
     issuing_addresses: Addresses = Addresses(),
+    approve: Approver | None = None,
 ) -> x509.Certificate:
     """Make the key `official-<slug>` under the official's own passphrase and issue its certificate.
 
+    `approve` sees the certificate before it is signed, and what it returns is kept beside it.
     Raises WrongPassphrase when `operations_passphrase` does not open the issuing CA, KeyLocked after too
     many of those, KeyAlreadyExists, WeakPassphrase, KeyNotFound, KeyNameNotAllowed, ProfileViolation or
     AlgorithmNotSupported.
     """
+    name = f"{store.OFFICIAL_PREFIX}{slug}"
     new_passphrase(official_passphrase)
+    if name in keys.names():
+        raise KeyAlreadyExists(f"A key named {name} exists already.")
     issuing = keys.open_key(latest(keys, store.ISSUING), operations_passphrase, now=now)
     private_key = generate_key(algorithm)
-    official = _certify(profiles.OFFICIAL, subject, private_key, issuing, now, issuing_addresses)
-    chain = [official.certificate, *official.chain]
-    keys.add_key(f"{store.OFFICIAL_PREFIX}{slug}", private_key, chain, official_passphrase)
-    return official.certificate
+    draft = draft_certificate(
+        profiles.OFFICIAL,
+        subject,
+        private_key.public_key(),
+        issuing.certificate,
+        now=now,
+        addresses=issuing_addresses,
+    )
+    return _keep(keys, name, private_key, draft, issuing, official_passphrase, approve)
+
+
+def appoint_custodian(
+    keys: SoftwareKeyStore,
+    slug: str,
+    subject: Subject,
+    *,
+    custodian_passphrase: str,
+    root_keys: SoftwareKeyStore,
+    root_passphrase: str,
+    now: datetime,
+    root_addresses: Addresses = Addresses(),
+) -> x509.Certificate:
+    """Make the key `custodian-<slug>` under the custodian's own passphrase; the latest root certifies it.
+
+    Raises as `enrol_official`.
+    """
+    name = f"{store.CUSTODIAN_PREFIX}{slug}"
+    new_passphrase(custodian_passphrase)
+    if name in keys.names():
+        raise KeyAlreadyExists(f"A key named {name} exists already.")
+    root = root_keys.open_key(latest(root_keys, store.ROOT), root_passphrase, now=now)
+    private_key = generate_key()
+    draft = draft_certificate(
+        profiles.CUSTODIAN,
+        subject,
+        private_key.public_key(),
+        root.certificate,
+        now=now,
+        addresses=root_addresses,
+    )
+    return _keep(keys, name, private_key, draft, root, custodian_passphrase, None)
 
 
 def sign_root_list(
@@ -103,20 +101,22 @@ def sign_root_list(
     root_passphrase: str,
     *,
     now: datetime,
+    root_keys: SoftwareKeyStore | None = None,
     name: str = store.ROOT,
     revocation: Revocation | None = None,
 ) -> None:
-    """Sign a root's revocation list anew, with one more revoked authority if there is one.
+    """Sign a root's revocation list anew, with one more revoked certificate if there is one.
 
-    Raises WrongPassphrase, KeyLocked, KeyNotFound or KeyFileDamaged.
+    The root's key lies in `root_keys`, the list in `keys`. Raises WrongPassphrase, KeyLocked, KeyNotFound or
+    KeyFileDamaged.
     """
-    root = keys.open_key(name, root_passphrase, now=now)
+    root = (root_keys or keys).open_key(name, root_passphrase, now=now)
     number, revocations = read_revocations(keys.revocation_list(name))
     added = [revocation] if revocation else []
-    _write_root_list(keys, name, root, [*revocations, *added], number=number + 1, now=now)
+    write_root_list(keys, name, root, [*revocations, *added], number=number + 1, now=now)
 
 
-def _write_root_list(
+def write_root_list(
     keys: SoftwareKeyStore,
     name: str,
     root: OpenKey,
@@ -125,6 +125,7 @@ def _write_root_list(
     number: int,
     now: datetime,
 ) -> None:
+    """Sign a root's revocation list of this number and keep it in `keys`."""
     crl = build_crl(root, revocations, number=number, this_update=now, next_update=now + ROOT_LIST_VALIDITY)
     keys.add_revocation_list(name, crl)
 
@@ -153,31 +154,44 @@ def renew_key(
     now: datetime,
     algorithm: str = "p256",
     addresses: Addresses = Addresses(),
+    root_keys: SoftwareKeyStore | None = None,
+    approve: Approver | None = None,
 ) -> x509.Certificate:
     """Make the next generation of a key of the hierarchy under `passphrase`, and certify it.
 
     A root certifies itself, the latest root an issuing CA, the latest issuing CA everything else;
-    `issuer_passphrase` opens those two. Older generations keep proving what they signed. Raises
-    WrongPassphrase, KeyLocked, KeyNotFound, KeyAlreadyExists, WeakPassphrase, ProfileViolation or
-    AlgorithmNotSupported.
+    `issuer_passphrase` opens those two. Roots lie in `root_keys`. Older generations keep proving what they
+    signed. `approve` is as for `enrol_official`. Raises WrongPassphrase, KeyLocked, KeyNotFound,
+    KeyAlreadyExists, WeakPassphrase, ProfileViolation or AlgorithmNotSupported.
     """
     new_passphrase(passphrase)
-    old = latest(keys, profile.name)
+    roots = root_keys or keys
+    old = latest(roots if profile is profiles.ROOT else keys, profile.name)
     generation = _generation(old, profile.name) + 1
+    name = f"{profile.name}-{generation}"
     subject = _successor(Subject.of(keys.certificates(old)[0]), profile, generation)
     private_key = generate_key(algorithm)
+    issuer = None
+    if profile.issued_by:
+        issuer_keys = roots if profile.issued_by == store.ROOT else keys
+        issuer = issuer_keys.open_key(latest(issuer_keys, profile.issued_by), issuer_passphrase, now=now)
+    draft = draft_certificate(
+        profile,
+        subject,
+        private_key.public_key(),
+        issuer.certificate if issuer else None,
+        now=now,
+        addresses=addresses,
+    )
+    renewed = _keep(
+        roots if profile is profiles.ROOT else keys, name, private_key, draft, issuer, passphrase, approve
+    )
     if profile is profiles.ROOT:
-        renewed = create_root(subject, private_key, now=now)
-    else:
-        issuer = keys.open_key(
-            latest(keys, store.ROOT if profile.is_authority else store.ISSUING), issuer_passphrase, now=now
-        )
-        renewed = _certify(profile, subject, private_key, issuer, now, addresses)
-    name = f"{profile.name}-{generation}"
-    keys.add_key(name, private_key, [renewed.certificate, *renewed.chain], passphrase)
-    if profile is profiles.ROOT:
-        _write_root_list(keys, name, renewed, [], number=1, now=now)
-    return renewed.certificate
+        if roots is not keys:
+            keys.publish_certificates(name, [renewed])
+        root = OpenKey(name, renewed, (), sign_with(private_key))
+        write_root_list(keys, name, root, [], number=1, now=now)
+    return renewed
 
 
 def _successor(subject: Subject, profile: Profile, generation: int) -> Subject:
@@ -210,16 +224,21 @@ def load_trust_anchors(folder: Path) -> list[x509.Certificate]:
     return [each for path in sorted(folder.glob(ROOT_FILES)) for each in load_certificates(path)]
 
 
-def _certify(
-    profile: Profile,
-    subject: Subject,
+def _keep(
+    keys: SoftwareKeyStore,
+    name: str,
     private_key: PrivateKey,
-    issuer: OpenKey,
-    now: datetime,
-    addresses: Addresses,
-) -> OpenKey:
-    """Issue a certificate to a new key and return the key opened, named after its profile."""
-    certificate = issue_certificate(
-        profile, subject, private_key.public_key(), issuer, now=now, addresses=addresses
-    )
-    return OpenKey(profile.name, certificate, (issuer.certificate, *issuer.chain), sign_with(private_key))
+    draft: Draft,
+    issuer: OpenKey | None,
+    passphrase: str,
+    approve: Approver | None,
+) -> x509.Certificate:
+    """Have a draft approved and signed, and keep the key with its certificate. The approval comes first:
+    what a crash leaves behind is an approval of nothing, never a certificate without one."""
+    approval = approve(name, draft.preview()) if approve else None
+    certificate = sign_draft(draft, issuer.sign if issuer else sign_with(private_key))
+    if approval:
+        keys.add_approval(name, approval.to_json())
+    chain = [issuer.certificate, *issuer.chain] if issuer else []
+    keys.add_key(name, private_key, [certificate, *chain], passphrase)
+    return certificate

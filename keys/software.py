@@ -122,6 +122,16 @@ class SoftwareKeyStore:
             raise KeyFileDamaged("The certificate does not belong to the private key.")
         self._write_certificates(name, certificates)
 
+    def publish_certificates(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
+        """Keep certificates (leaf first) whose key lies elsewhere, such as a root's.
+
+        Raises KeyAlreadyExists when the key lies here.
+        """
+        if self._key_path(name).exists():
+            raise KeyAlreadyExists(f"A key named {name} exists here.")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._write_certificates(name, certificates)
+
     def open_key(self, name: str, passphrase: str, *, now: datetime) -> OpenKey:
         """Open a key that has a certificate.
 
@@ -150,6 +160,10 @@ class SoftwareKeyStore:
             der = _decrypt(name, path.read_bytes(), old)
             _write(path, _encrypt(name, der, new, self.cost), mode=0o600)
 
+    def encrypted_key(self, name: str) -> bytes:
+        """Return a key's encrypted file, to compare copies of it. Raises KeyNotFound."""
+        return self._existing(name).read_bytes()
+
     def add_revocation_list(self, name: str, der: bytes) -> None:
         """Keep the revocation list that the authority `name` signed beside its certificate."""
         require_key_name(name)
@@ -160,6 +174,17 @@ class SoftwareKeyStore:
         require_key_name(name)
         path = self.folder / f"{name}.crl"
         return path.read_bytes() if path.exists() else None
+
+    def add_approval(self, name: str, approval: str) -> None:
+        """Keep, beside a key's certificate, who approved it."""
+        require_key_name(name)
+        _write(self.folder / f"{name}.approval.json", approval.encode(), mode=0o644)
+
+    def approval(self, name: str) -> str | None:
+        """Return what `add_approval` kept, if anything."""
+        require_key_name(name)
+        path = self.folder / f"{name}.approval.json"
+        return path.read_text() if path.exists() else None
 
     def _open(self, name: str, passphrase: str, now: datetime) -> PrivateKey:
         path = self._existing(name)

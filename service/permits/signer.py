@@ -55,7 +55,7 @@ def open_operations_keys(keys_folder: Path, passphrase: str, now: Callable[[], d
     """Open the service's own keys. Raises WrongPassphrase, KeyLocked or KeyNotFound."""
     keys = SoftwareKeyStore(keys_folder)
     if store.TSA not in keys.names():
-        raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
+        raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys ceremony`.")
     tsa = keys.open_key(latest(keys, store.TSA), passphrase, now=now())
     log = keys.open_bare_key(store.LOG, passphrase, now=now())
     return OperationsKeys(local_timestamper(tsa, now), tsa, log)

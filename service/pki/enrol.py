@@ -4,15 +4,18 @@ Passphrases are arguments here and nowhere else; nothing that is written or reco
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from sqlmodel import Session, select
 
-from keys import profiles, store
+from keys import store
 from keys.authority import Subject
-from keys.hierarchy import enrol_official, init_hierarchy, latest, renew_key
-from keys.profiles import Addresses
+from keys.ceremony import OPERATIONS, addresses_below
+from keys.hierarchy import enrol_official, latest, renew_key
+from keys.profiles import PROFILES, ROOT, Addresses
 from keys.software import STRONG, KdfCost, SoftwareKeyStore
 from service.accounts.access import SERVICE, SIGNING_ROLE
 from service.accounts.models import Kind, User
@@ -20,11 +23,10 @@ from service.accounts.officers import Officer, OfficerDetails, change_officer, f
 from service.accounts.person import clean_email
 from service.config import Settings
 from service.errors import Conflict, NotFound
+from service.pki.approve import Custodians
+from service.pki.plan import LONGEST_PART, example_plan, read_plan
 from service.pki.register import record_folder
-
-RENEWABLE = {each.name: each for each in (profiles.ROOT, profiles.ISSUING_CA, profiles.TSA, profiles.SEAL)}
-LONGEST_PART = 64
-"""X.520 allows so many characters in each part of a name."""
+from service.pki.transcript import hold
 
 
 class OfficerUnknown(NotFound):
@@ -40,22 +42,30 @@ class NotASigner(Conflict):
 
 
 def make_hierarchy(
-    settings: Settings, *, root_passphrase: str, now: datetime, cost: KdfCost = STRONG
+    settings: Settings,
+    root_folder: Path,
+    passphrases: Mapping[str, str],
+    *,
+    now: datetime,
+    cost: KdfCost = STRONG,
 ) -> SoftwareKeyStore:
-    """Make the city's own root, issuing CA, TSA, seal and log key in the settings' folder.
+    """Hold the ceremony of the example plan, with this installation's names, in the settings' folder.
 
-    Raises KeyAlreadyExists or WeakPassphrase, before anything is written.
+    `passphrases` are the root's and each custodian's; the operations passphrase is the settings'. What a
+    demonstration and tests need: a city writes a plan of its own. Raises as `hold_ceremony`.
     """
+    root_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plan_file = root_folder / "plan.yaml"
+    plan_file.write_text(example_plan(settings.base_url, organisation(settings), locality(settings)))
     keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
-    init_hierarchy(
+    operations = settings.operations_passphrase.get_secret_value()
+    hold(
+        plan_file,
         keys,
-        organisation=organisation(settings),
-        locality=settings.city_name[:LONGEST_PART],
-        root_passphrase=root_passphrase,
-        operations_passphrase=settings.operations_passphrase.get_secret_value(),
+        SoftwareKeyStore(root_folder, cost),
+        {**passphrases, OPERATIONS: operations},
+        plan=read_plan(plan_file),
         now=now,
-        root_addresses=addresses(settings, store.ROOT),
-        issuing_addresses=addresses(settings, store.ISSUING),
     )
     return keys
 
@@ -66,14 +76,15 @@ def enrol_signer(
     email: str,
     *,
     passphrase: str,
+    custodians: Custodians,
     now: datetime,
     cost: KdfCost = STRONG,
 ) -> str:
     """Make a signing official's key under the passphrase, certify it, and name it in the account.
 
-    An official who had a key gets a new one beside it. Returns the key's name. Raises OfficerUnknown,
-    NotASigner, and what the key store raises: WrongPassphrase (the operations passphrase),
-    WeakPassphrase, KeyNotFound.
+    The custodians approve the certificate before it is signed. An official who had a key gets a new one
+    beside it. Returns the key's name. Raises OfficerUnknown, NotASigner, and what the key store raises:
+    WrongPassphrase (the operations passphrase), WeakPassphrase, KeyNotFound.
     """
     officer = find_signer(session, email)
     user = officer.user
@@ -88,6 +99,7 @@ def enrol_signer(
         operations_passphrase=settings.operations_passphrase.get_secret_value(),
         now=now,
         issuing_addresses=addresses(settings, latest(keys, store.ISSUING)),
+        approve=custodians.approver("enrol", now),
     )
     record_folder(session, keys, now)
     key_name = f"{store.OFFICIAL_PREFIX}{slug}"
@@ -96,26 +108,39 @@ def enrol_signer(
 
 
 def renew_service_key(
-    settings: Settings, base: str, *, root_passphrase: str | None, now: datetime, cost: KdfCost = STRONG
+    session: Session,
+    settings: Settings,
+    base: str,
+    *,
+    custodians: Custodians,
+    root_keys: SoftwareKeyStore | None,
+    root_passphrase: str | None,
+    now: datetime,
+    cost: KdfCost = STRONG,
 ) -> str:
     """Make the next generation of the root, the issuing CA, the TSA or the seal; return its name.
 
-    `root_passphrase` opens the root for a new issuing CA, and shall open a new root. Raises what the key
-    store raises: WrongPassphrase, KeyLocked, KeyNotFound, WeakPassphrase.
+    The custodians approve it. `root_passphrase` opens the root in `root_keys` for a new issuing CA, and shall
+    open a new root. Raises what the key store raises: WrongPassphrase, KeyLocked, KeyNotFound,
+    WeakPassphrase.
     """
     keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
-    profile = RENEWABLE[base]
+    profile = PROFILES[base]
     operations = settings.operations_passphrase.get_secret_value()
-    issuer = latest(keys, store.ROOT if profile.is_authority else store.ISSUING)
+    is_roots = profile.issued_by != store.ISSUING
+    issuer = latest(root_keys if is_roots and root_keys else keys, store.ROOT if is_roots else store.ISSUING)
     renew_key(
         keys,
         profile,
-        passphrase=(root_passphrase or "") if profile is profiles.ROOT else operations,
-        issuer_passphrase=(root_passphrase or "") if profile.is_authority else operations,
+        passphrase=(root_passphrase or "") if profile is ROOT else operations,
+        issuer_passphrase=(root_passphrase or "") if is_roots else operations,
         now=now,
         addresses=addresses(settings, issuer),
+        root_keys=root_keys,
+        approve=custodians.approver("renew", now),
     )
-    return latest(keys, base)
+    record_folder(session, keys, now)
+    return latest(root_keys if profile is ROOT and root_keys else keys, base)
 
 
 def organisation(settings: Settings) -> str:
@@ -123,12 +148,14 @@ def organisation(settings: Settings) -> str:
     return f"Pemerintah {settings.city_name}"[:LONGEST_PART]
 
 
+def locality(settings: Settings) -> str:
+    """Return the place that certificates name."""
+    return settings.city_name[:LONGEST_PART]
+
+
 def addresses(settings: Settings, issuer: str) -> Addresses:
     """Return where the certificates of an issuer say that its own services are published."""
-    published = f"{settings.base_url}/pki/{issuer}"
-    # The roots' keys lie offline, so nobody answers for them live.
-    ocsp = None if issuer.startswith(store.ROOT) else f"{settings.base_url}/pki/ocsp"
-    return Addresses(crl=f"{published}.crl", ca_issuers=f"{published}.cer", ocsp=ocsp)
+    return addresses_below(settings.base_url, issuer)
 
 
 def find_signer(session: Session, email: str) -> Officer:
