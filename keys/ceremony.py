@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -101,7 +101,7 @@ def hold_ceremony(
     facts = {
         "act": "ceremony",
         "format": RECORD_FORMAT,
-        "at": now.isoformat(),
+        "at": now.astimezone(UTC).isoformat(),
         "software": software,
         "plan_sha256": plan_sha256,
         "root_key_sha256": hashlib.sha256(root_keys.encrypted_key(store.ROOT)).hexdigest(),

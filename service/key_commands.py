@@ -22,7 +22,7 @@ from service.config import Settings, parse_wrapping_keys
 from service.console import Refused, opened, read_secret, read_settings, require_schema, say
 from service.database import transaction
 from service.pki.approve import Custodians, TwoCustodiansNeeded, open_custodians
-from service.pki.enrol import enrol_signer, renew_service_key
+from service.pki.enrol import enrol_signer, reissue_signer, renew_service_key
 from service.pki.overview import key_overview
 from service.pki.register import (
     HOLD,
@@ -50,6 +50,10 @@ NOBODY: list[str] = []
 RootFolder = Annotated[
     Path | None, typer.Option(help="The folder of the root's key, on a medium that is kept apart.")
 ]
+CompromisedOn = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="The day from which the key may have been in other hands."),
+]
 Reason = StrEnum("Reason", {each.name.upper(): each.value for each in REASONS})  # type: ignore[misc]
 
 
@@ -74,6 +78,39 @@ def keys_enrol(email: Email, custodian: Custodian = NOBODY, secret_fd: SecretFd 
             session, settings, email, passphrase=passphrase, custodians=custodians, now=clock.now()
         )
     say(f"Kunci {key_name} terdaftar.", f"The key {key_name} is enrolled.")
+
+
+@keys_app.command("reissue")
+def keys_reissue(
+    email: Email,
+    reason: Annotated[Reason, typer.Option(help="Why the old one is revoked, as RFC 5280 names it.")],
+    compromised_on: CompromisedOn = None,
+    custodian: Custodian = NOBODY,
+    secret_fd: SecretFd = None,
+) -> None:
+    """Revoke a signing official's certificate and enrol a new key, in one act. Two custodians approve it."""
+    settings = read_settings()
+    approving = read_custodians(custodian, secret_fd)
+    passphrase = read_secret(SIGNER_PROMPT, secret_fd)
+    with opened(settings) as engine, transaction(engine) as session:
+        key_name = reissue_signer(
+            session,
+            settings,
+            email,
+            passphrase=passphrase,
+            custodians=open_named_custodians(session, settings, approving),
+            reason=x509.ReasonFlags(reason.value),
+            compromised_at=_beginning_of(compromised_on),
+            now=clock.now(),
+        )
+    say(
+        f"Sertifikat lama dicabut; kunci {key_name} terdaftar.",
+        f"The old certificate is revoked; the key {key_name} is enrolled.",
+    )
+
+
+def _beginning_of(day: datetime | None) -> datetime | None:
+    return day.replace(tzinfo=clock.CITY_TIMEZONE) if day else None
 
 
 def read_custodians(names: list[str], secret_fd: int | None) -> dict[str, str]:
@@ -162,13 +199,10 @@ def _day(moment: datetime | None) -> str:
 def keys_revoke(
     name: KeyName,
     reason: Annotated[Reason, typer.Option(help="Why, as RFC 5280 names it.")],
-    compromised_on: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The day from which the key may have been in other hands."),
-    ] = None,
+    compromised_on: CompromisedOn = None,
 ) -> None:
     """Revoke a key's certificate for good; its revocation list is published at once."""
-    since = compromised_on.replace(tzinfo=clock.CITY_TIMEZONE) if compromised_on else None
+    since = _beginning_of(compromised_on)
     _change_certificate(
         lambda session, now: revoke_certificate(
             session, name, reason=x509.ReasonFlags(reason.value), compromised_at=since, actor=SERVICE, now=now

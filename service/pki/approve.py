@@ -22,12 +22,13 @@ from keys.approval import (
     verify_approval,
 )
 from keys.errors import ApprovalNotValid
+from keys.hierarchy import generations
 from keys.revocation import Revocation, read_revocations
 from keys.store import KeyStore, OpenKey
 from service.audit import AuditEvent
 from service.errors import Conflict
 from service.pki.models import CertificateApproval, IssuedCertificate
-from service.pki.register import REINSTATED, newest_list, trust_anchors
+from service.pki.register import AUTHORITY_PREFIX, REINSTATED, newest_list, trust_anchors
 
 
 class TwoCustodiansNeeded(Conflict):
@@ -124,7 +125,10 @@ def find_unapproved(session: Session) -> list[Unapproved]:
 def _needs_approval(row: IssuedCertificate) -> bool:
     is_responder = row.key_name.partition("-")[0] == store.OCSP
     is_custodian = row.key_name.startswith(store.CUSTODIAN_PREFIX) and row.issuer.startswith(store.ROOT)
-    return not (row.issuer == row.key_name or is_responder or is_custodian)
+    # The roots of other houses lie in the folder as well, and only custodians make them trusted.
+    is_our_root = row.issuer == row.key_name and row.key_name in generations([row.key_name], store.ROOT)
+    is_other = row.key_name.startswith(AUTHORITY_PREFIX)
+    return not (is_our_root or is_responder or is_custodian or is_other)
 
 
 def _valid_approvals(

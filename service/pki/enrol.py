@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
 from sqlmodel import Session, select
 
 from keys import store
@@ -25,7 +26,7 @@ from service.config import Settings
 from service.errors import Conflict, NotFound
 from service.pki.approve import Custodians
 from service.pki.plan import LONGEST_PART, example_plan, read_plan
-from service.pki.register import record_folder
+from service.pki.register import record_folder, revoke_certificate
 from service.pki.transcript import hold
 
 
@@ -79,6 +80,7 @@ def enrol_signer(
     custodians: Custodians,
     now: datetime,
     cost: KdfCost = STRONG,
+    act: str = "enrol",
 ) -> str:
     """Make a signing official's key under the passphrase, certify it, and name it in the account.
 
@@ -99,12 +101,43 @@ def enrol_signer(
         operations_passphrase=settings.operations_passphrase.get_secret_value(),
         now=now,
         issuing_addresses=addresses(settings, latest(keys, store.ISSUING)),
-        approve=custodians.approver("enrol", now),
+        approve=custodians.approver(act, now),
     )
     record_folder(session, keys, now)
     key_name = f"{store.OFFICIAL_PREFIX}{slug}"
     change_officer(session, SERVICE, user.id, replace(_details(officer), key_name=key_name), now)
     return key_name
+
+
+def reissue_signer(
+    session: Session,
+    settings: Settings,
+    email: str,
+    *,
+    passphrase: str,
+    custodians: Custodians,
+    reason: x509.ReasonFlags,
+    compromised_at: datetime | None,
+    now: datetime,
+    cost: KdfCost = STRONG,
+) -> str:
+    """Revoke a signing official's certificate and enrol a new key for them, in one act; return its name.
+
+    What was signed before the compromise stays valid. Raises as `enrol_signer`, CertificateUnknown for an
+    official who has no key, or AlreadyRevoked.
+    """
+    old = find_signer(session, email).user.key_name or ""
+    revoke_certificate(session, old, reason=reason, compromised_at=compromised_at, actor=SERVICE, now=now)
+    return enrol_signer(
+        session,
+        settings,
+        email,
+        passphrase=passphrase,
+        custodians=custodians,
+        now=now,
+        cost=cost,
+        act="reissue",
+    )
 
 
 def renew_service_key(

@@ -35,6 +35,8 @@ REASONS = (
 """Why a certificate may be revoked for good (RFC 5280 §5.3.1)."""
 HOLD = x509.ReasonFlags.certificate_hold
 PUBLISH_JOB = "publish_revocation_lists"
+AUTHORITY_PREFIX = "authority-"
+"""Before the names of other houses' authorities, which have no key here."""
 REINSTATED = "certificate_reinstated"
 
 
@@ -85,7 +87,8 @@ def serial_of(certificate: x509.Certificate) -> str:
 def record_folder(session: Session, keys: SoftwareKeyStore, now: datetime) -> None:
     """Record the certificates and the root's revocation list that lie in the keys' folder and are new."""
     roots = [path.stem for path in keys.folder.glob(ROOT_FILES)]
-    chains = {name: keys.certificates(name) for name in {*keys.names(), *roots}}
+    others = [path.stem for path in keys.folder.glob(f"{AUTHORITY_PREFIX}*.pem")]
+    chains = {name: keys.certificates(name) for name in {*keys.names(), *roots, *others}}
     names = {chain[0]: name for name, chain in chains.items() if chain}
     known = set(session.exec(select(IssuedCertificate.serial)))
     for certificate, name in names.items():

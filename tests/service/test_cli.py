@@ -9,18 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from factories import PASSWORD, TOTP_SECRET
 from pki import FAST
 from sqlmodel import select
 
+from keys.algorithms import generate_key
+from keys.authority import Subject, create_root, issue_certificate
 from keys.errors import WrongPassphrase
 from keys.hierarchy import renew_key
-from keys.profiles import SEAL
-from keys.revocation import read_revocations
+from keys.profiles import OFFICIAL, SEAL
+from keys.revocation import build_crl, read_revocations
 from keys.software import SoftwareKeyStore
 from service import cli, clock, jobs, storage
 from service.accounts.access import ADMINISTRATOR, SERVICE
@@ -34,6 +39,7 @@ from service.config import Settings, parse_wrapping_keys
 from service.database import open_engine, reading, transaction
 from service.mail import MailMessage, queue_mail
 from service.pki.enrol import make_hierarchy
+from service.pki.models import IssuedCertificate
 from service.pki.plan import EXAMPLE
 
 ENVIRONMENT = {
@@ -291,6 +297,64 @@ def test_nobody_is_enrolled_by_one_person(
     assert "dua pemegang kunci yang berbeda" in refusal("custodian-satu", "seal", secret=one)
     assert "pemegang kunci salah" in refusal(*CUSTODIANS, secret=f"{one}\n{PASSPHRASE}")
     assert "Tidak ada pemegang kunci" in refusal("custodian-satu", "custodian-tiga", secret=f"{one}\n{one}")
+
+
+def test_a_lost_key_is_revoked_and_another_enrolled_in_one_act(
+    canting: Canting, prepared: Path, keys: SoftwareKeyStore, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_head(prepared)
+    reissue = ("keys", "reissue", HEAD, "--reason", "keyCompromise", "--compromised-on", "2026-01-02", *TWO)
+    secret = f"{APPROVING}\n{PASSPHRASE}"
+    assert canting(*reissue, secret=secret) == 1
+    assert "Tidak ada sertifikat" in capfd.readouterr().err
+    assert canting("keys", "enrol", HEAD, *TWO, secret=secret) == 0
+    assert canting(*reissue, secret=f"{APPROVING}\npendek") == 1
+    assert keys.names().count("official-kadis-2") == 0
+    engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
+    with reading(engine) as session:
+        statement = select(IssuedCertificate).where(IssuedCertificate.key_name == "official-kadis")
+        assert session.exec(statement).one().revoked_at is None, "all of it, or nothing"
+    assert canting(*reissue, secret=secret) == 0
+    with reading(engine) as session:
+        old = session.exec(statement).one()
+        user = session.exec(select(User).where(User.email == HEAD)).one()
+    engine.dispose()
+    assert old.revocation_reason == "keyCompromise"
+    assert old.compromised_at is not None
+    assert (old.compromised_at < old.revoked_at, user.key_name) == (True, "official-kadis-2")
+    assert canting("keys", "audit") == 0
+
+
+def test_another_authoritys_certificate_is_asked_for_and_imported(
+    canting: Canting,
+    prepared: Path,
+    keys: SoftwareKeyStore,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    make_head(prepared)
+    assert canting("keys", "enrol", HEAD, *TWO, secret=f"{APPROVING}\n{PASSPHRASE}") == 0
+    capfd.readouterr()
+    assert canting("keys", "request", "official-kadis", secret=PASSPHRASE) == 0
+    request = x509.load_pem_x509_csr(capfd.readouterr().out.encode())
+    now = clock.now()
+    root = create_root(Subject("Akar Nasional Contoh"), generate_key(), now=now)
+    leaf = issue_certificate(OFFICIAL, Subject("Ratna Contoh"), request.public_key(), root, now=now)  # type: ignore[arg-type]
+    (tmp_path / "chain.pem").write_bytes(leaf.public_bytes(Encoding.PEM))
+    bring = ("keys", "import", "official-kadis", str(tmp_path / "chain.pem"), *TWO)
+    assert canting(*bring, secret=f"{APPROVING}\n{PASSPHRASE}") == 1
+    assert "jangkar kepercayaan" in capfd.readouterr().err
+    (keys.folder / "root-national.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
+    assert canting(*bring, secret=f"{APPROVING}\n{PASSPHRASE}") == 0
+    assert "kini menandatangani izin sebagai" in capfd.readouterr().out
+    crl = build_crl(root, [], number=1, this_update=now, next_update=now + timedelta(days=1))
+    (tmp_path / "list.crl").write_bytes(crl)
+    assert canting("keys", "import-lists", str(tmp_path / "list.crl")) == 0
+    assert "root-national" in capfd.readouterr().out
+    (tmp_path / "list.crl").write_bytes(b"-----BEGIN X509 CRL-----")
+    assert canting("keys", "import-lists", str(tmp_path / "list.crl")) == 1
+    assert canting("keys", "audit") == 0
+    assert canting("keys", "request", "log", secret=ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"]) == 1
 
 
 def test_a_certificate_that_nobody_approved_is_found(

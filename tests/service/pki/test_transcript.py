@@ -12,6 +12,7 @@ from keys.ceremony import fingerprint
 from keys.errors import ApprovalNotValid
 from keys.hierarchy import appoint_custodian, certify_responder
 from keys.software import SoftwareKeyStore
+from service.clock import CITY_TIMEZONE
 from service.pki.plan import EXAMPLE, digest_of_plan, read_plan
 from service.pki.transcript import hold, verify_ceremony
 
@@ -22,7 +23,8 @@ NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 def keys(tmp_path: Path) -> SoftwareKeyStore:
     """The service's keys after a ceremony of the example plan."""
     keys, root_keys = (SoftwareKeyStore(tmp_path / name, FAST) for name in ("keys", "root"))
-    hold(EXAMPLE, keys, root_keys, cases.PASSPHRASES, plan=read_plan(EXAMPLE), now=NOW)
+    held_at = NOW.astimezone(CITY_TIMEZONE)
+    hold(EXAMPLE, keys, root_keys, cases.PASSPHRASES, plan=read_plan(EXAMPLE), now=held_at)
     return keys
 
 
