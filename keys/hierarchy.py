@@ -48,19 +48,10 @@ def enrol_official(
     AlgorithmNotSupported.
     """
     name = f"{store.OFFICIAL_PREFIX}{slug}"
-    new_passphrase(official_passphrase)
-    if name in keys.names():
-        raise KeyAlreadyExists(f"A key named {name} exists already.")
+    _require_free(keys, name, official_passphrase)
     issuing = keys.open_key(latest(keys, store.ISSUING), operations_passphrase, now=now)
     private_key = generate_key(algorithm)
-    draft = draft_certificate(
-        profiles.OFFICIAL,
-        subject,
-        private_key.public_key(),
-        issuing.certificate,
-        now=now,
-        addresses=issuing_addresses,
-    )
+    draft = _draft(profiles.OFFICIAL, subject, private_key, issuing, issuing_addresses, now)
     return _keep(keys, name, private_key, draft, issuing, official_passphrase, approve)
 
 
@@ -80,20 +71,30 @@ def appoint_custodian(
     Raises as `enrol_official`.
     """
     name = f"{store.CUSTODIAN_PREFIX}{slug}"
-    new_passphrase(custodian_passphrase)
-    if name in keys.names():
-        raise KeyAlreadyExists(f"A key named {name} exists already.")
+    _require_free(keys, name, custodian_passphrase)
     root = root_keys.open_key(latest(root_keys, store.ROOT), root_passphrase, now=now)
     private_key = generate_key()
-    draft = draft_certificate(
-        profiles.CUSTODIAN,
-        subject,
-        private_key.public_key(),
-        root.certificate,
-        now=now,
-        addresses=root_addresses,
-    )
+    draft = _draft(profiles.CUSTODIAN, subject, private_key, root, root_addresses, now)
     return _keep(keys, name, private_key, draft, root, custodian_passphrase, None)
+
+
+def _require_free(keys: SoftwareKeyStore, name: str, passphrase: str) -> None:
+    new_passphrase(passphrase)
+    if name in keys.names():
+        raise KeyAlreadyExists(f"A key named {name} exists already.")
+
+
+def _draft(
+    profile: Profile,
+    subject: Subject,
+    private_key: PrivateKey,
+    issuer: OpenKey | None,
+    addresses: Addresses,
+    now: datetime,
+) -> Draft:
+    certificate = issuer.certificate if issuer else None
+    public_key = private_key.public_key()
+    return draft_certificate(profile, subject, public_key, certificate, now=now, addresses=addresses)
 
 
 def sign_root_list(
@@ -175,17 +176,9 @@ def renew_key(
     if profile.issued_by:
         issuer_keys = roots if profile.issued_by == store.ROOT else keys
         issuer = issuer_keys.open_key(latest(issuer_keys, profile.issued_by), issuer_passphrase, now=now)
-    draft = draft_certificate(
-        profile,
-        subject,
-        private_key.public_key(),
-        issuer.certificate if issuer else None,
-        now=now,
-        addresses=addresses,
-    )
-    renewed = _keep(
-        roots if profile is profiles.ROOT else keys, name, private_key, draft, issuer, passphrase, approve
-    )
+    draft = _draft(profile, subject, private_key, issuer, addresses, now)
+    kept_in = roots if profile is profiles.ROOT else keys
+    renewed = _keep(kept_in, name, private_key, draft, issuer, passphrase, approve)
     if profile is profiles.ROOT:
         if roots is not keys:
             keys.publish_certificates(name, [renewed])

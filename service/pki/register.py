@@ -37,6 +37,8 @@ HOLD = x509.ReasonFlags.certificate_hold
 PUBLISH_JOB = "publish_revocation_lists"
 AUTHORITY_PREFIX = "authority-"
 """Before the names of other houses' authorities, which have no key here."""
+NEWEST_FIRST = (col(IssuedCertificate.recorded_at).desc(), col(IssuedCertificate.not_before).desc())
+"""What was recorded last is in use: another authority may date its certificates back."""
 REINSTATED = "certificate_reinstated"
 
 
@@ -224,7 +226,7 @@ class KeyState:
 
 def key_states(session: Session, now: datetime) -> list[KeyState]:
     """Tell the state of every certificate, by key; those of one key newest first."""
-    order = (col(IssuedCertificate.key_name), col(IssuedCertificate.not_before).desc())
+    order = (col(IssuedCertificate.key_name), *NEWEST_FIRST)
     rows = session.exec(select(IssuedCertificate).order_by(*order)).all()
     return [KeyState(row, _state(row, now)) for row in rows]
 
@@ -282,7 +284,7 @@ def reinstate_certificate(
 
 def _find(session: Session, key_name: str) -> IssuedCertificate:
     statement = select(IssuedCertificate).where(IssuedCertificate.key_name == key_name)
-    newest = statement.order_by(col(IssuedCertificate.not_before).desc()).limit(1)
+    newest = statement.order_by(*NEWEST_FIRST).limit(1)
     row = session.exec(newest.with_for_update()).first()
     if row is None:
         raise CertificateUnknown
