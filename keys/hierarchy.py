@@ -182,6 +182,8 @@ def renew_key(
     if profile is profiles.ROOT:
         if roots is not keys:
             keys.publish_certificates(name, [renewed])
+            if approved := roots.approval(name):
+                keys.add_approval(name, approved)
         root = OpenKey(name, renewed, (), sign_with(private_key))
         write_root_list(keys, name, root, [], number=1, now=now)
     return renewed

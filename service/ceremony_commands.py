@@ -7,7 +7,7 @@ import typer
 
 from keys.authority import Subject
 from keys.ceremony import OPERATIONS, Plan
-from keys.errors import KeyNotFound
+from keys.errors import ApprovalNotValid, KeyNotFound
 from keys.hierarchy import appoint_custodian, latest
 from keys.software import SoftwareKeyStore
 from keys.store import CUSTODIAN_PREFIX, ROOT
@@ -100,7 +100,15 @@ def _prompt(holder: str) -> str:
 def keys_ceremony_verify(keys: KeysFolder = None) -> None:
     """Compare the keys folder with the record of its ceremony; print the transcript anew."""
     folder = keys or read_settings().effective_keys_folder
-    text, faults = verify_ceremony(folder)
+    try:
+        text, faults = verify_ceremony(folder)
+    except CatalogueError as error:
+        raise Refused(*_lines(error)) from None
+    except ApprovalNotValid:
+        raise Refused(
+            f"Folder {folder} tidak berisi catatan upacara yang dapat dibaca.",
+            f"The folder {folder} holds no record of a ceremony that can be read.",
+        ) from None
     print(text)
     if faults:
         raise Refused(

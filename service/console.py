@@ -155,6 +155,10 @@ KEY_SENTENCES = {
         "Kunci layanan belum ada. Adakan upacara kunci: `canting keys ceremony`.",
         "The service's keys do not exist yet. Hold the key ceremony: `canting keys ceremony`.",
     ),
+    "approval_not_valid": (
+        "Persetujuan dua pemegang kunci yang berbeda tidak ada atau tidak sah. Tidak ada yang dilakukan.",
+        "The approval of two different custodians is missing or does not hold. Nothing was done.",
+    ),
     "passphrases_alike": (
         "Setiap pemegang perlu frasa sandi sendiri; dua di antaranya sama. Tidak ada yang dibuat.",
         "Every holder needs a passphrase of their own; two of them are alike. Nothing was made.",

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlmodel import Session
 
@@ -19,7 +18,7 @@ from keys.hierarchy import load_trust_anchors
 from keys.software import SoftwareKeyStore
 from keys.store import ROOT
 from service.errors import Conflict
-from service.pki.approve import Custodians
+from service.pki.approve import Custodians, has_issued
 from service.pki.models import IssuedCertificate
 from service.pki.register import (
     AUTHORITY_PREFIX,
@@ -98,7 +97,7 @@ def check_chain(
         )
     chain = [leaf]
     while chain[-1] not in anchors:
-        issuer = next((each for each in (*anchors, *given) if _has_issued(each, chain[-1])), None)
+        issuer = next((each for each in (*anchors, *given) if has_issued(each, chain[-1])), None)
         if issuer is None or issuer in chain:
             raise ChainRefused(
                 "Rantai sertifikat tidak berujung pada jangkar kepercayaan di folder kunci (root-….pem).",
@@ -111,14 +110,6 @@ def check_chain(
     for depth, each in enumerate(chain[1:]):
         _check_authority(each, depth)
     return chain
-
-
-def _has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def _check_validity(certificate: x509.Certificate, now: datetime) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlmodel import Session, col, select
 
 from keys import store
@@ -23,12 +25,13 @@ from keys.approval import (
 )
 from keys.errors import ApprovalNotValid
 from keys.hierarchy import generations
+from keys.profiles import CUSTODIAN_PURPOSE
 from keys.revocation import Revocation, read_revocations
 from keys.store import KeyStore, OpenKey
 from service.audit import AuditEvent
 from service.errors import Conflict
 from service.pki.models import CertificateApproval, IssuedCertificate
-from service.pki.register import AUTHORITY_PREFIX, REINSTATED, newest_list, trust_anchors
+from service.pki.register import REINSTATED, newest_list
 
 
 class TwoCustodiansNeeded(Conflict):
@@ -77,15 +80,49 @@ def open_custodians(
     if len(names) < NEEDED or not all(name.startswith(store.CUSTODIAN_PREFIX) for name in names):
         raise TwoCustodiansNeeded
     opened = tuple(keys.open_key(name, passphrases[name], now=now) for name in names)
-    revoked = _revoked_by_roots(session)
+    roots, revoked = our_roots(session), _revoked_by_roots(session)
     for key in opened:
         certificate = key.certificate
         if (
             certificate.serial_number in revoked
             or not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+            # The folder's own word for its chain is not enough: the register knows the roots.
+            or not any(has_issued(root, certificate) for root in roots)
         ):
             raise CustodianNotInForce
     return Custodians(opened)
+
+
+def our_roots(session: Session) -> list[x509.Certificate]:
+    """Return the ceremony's root and those that custodians below an earlier one have approved.
+
+    Other roots in the keys folder, whatever their names, make nobody a custodian.
+    """
+    names = generations(session.exec(select(IssuedCertificate.key_name)).all(), store.ROOT)
+    rank = {name: number for number, name in enumerate(names)}
+    rows = session.exec(
+        select(IssuedCertificate)
+        .where(col(IssuedCertificate.key_name).in_(names))
+        .order_by(col(IssuedCertificate.recorded_at))
+    ).all()
+    accepted: list[x509.Certificate] = []
+    revoked = _revoked_by_roots(session)
+    for row in sorted(rows, key=lambda each: rank[each.key_name]):
+        certificate = x509.load_der_x509_certificate(row.der)
+        if not (_is_authority(certificate) and has_issued(certificate, certificate)):
+            continue
+        if not accepted or _valid_approvals(session, row, certificate, accepted, revoked):
+            accepted.append(certificate)
+    return accepted
+
+
+def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Tell whether an issuer has signed a certificate."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 # The audit ----------------------------------------------------------------------------------------
@@ -104,16 +141,20 @@ class Unapproved:
 def find_unapproved(session: Session) -> list[Unapproved]:
     """Find what was issued or reinstated without two custodians.
 
-    Roots and custodians are the root's, and a ceremony's transcript tells of them; a responder is certified
-    by the service alone, and can say nothing but whether certificates are revoked.
+    What a certificate may do decides, not the name it is kept under. The ceremony's root is on the paper that
+    its witnesses signed; custodians are the root's to appoint; a responder is certified by the service alone,
+    and can say nothing but whether certificates are revoked; authorities of other houses count by their root.
     """
-    anchors = trust_anchors(session)
-    revoked = _revoked_by_roots(session)
+    rows = session.exec(select(IssuedCertificate).order_by(col(IssuedCertificate.recorded_at))).all()
+    certificates = {row.serial: x509.load_der_x509_certificate(row.der) for row in rows}
+    roots, revoked = our_roots(session), _revoked_by_roots(session)
+    ours = [*roots, *(each for each in certificates.values() if _is_below(roots, each))]
     found = []
-    for row in session.exec(select(IssuedCertificate).order_by(col(IssuedCertificate.recorded_at))):
-        certificate = x509.load_der_x509_certificate(row.der)
-        approvals = _valid_approvals(session, row, certificate, anchors, revoked)
-        if _needs_approval(row) and not any(each["act"] != "reinstate" for each in approvals):
+    for row in rows:
+        certificate = certificates[row.serial]
+        approvals = _valid_approvals(session, row, certificate, roots, revoked)
+        is_issued = any(each["act"] != "reinstate" for each in approvals)
+        if not is_issued and certificate not in roots[:1] and _needs_approval(certificate, ours):
             found.append(Unapproved(row.key_name, row.serial, "issued"))
         reinstated = {each["at"] for each in approvals if each["act"] == "reinstate"}
         for event in _reinstatements(session, row.serial):
@@ -122,13 +163,28 @@ def find_unapproved(session: Session) -> list[Unapproved]:
     return found
 
 
-def _needs_approval(row: IssuedCertificate) -> bool:
-    is_responder = row.key_name.partition("-")[0] == store.OCSP
-    is_custodian = row.key_name.startswith(store.CUSTODIAN_PREFIX) and row.issuer.startswith(store.ROOT)
-    # The roots of other houses lie in the folder as well, and only custodians make them trusted.
-    is_our_root = row.issuer == row.key_name and row.key_name in generations([row.key_name], store.ROOT)
-    is_other = row.key_name.startswith(AUTHORITY_PREFIX)
-    return not (is_our_root or is_responder or is_custodian or is_other)
+def _is_below(roots: Sequence[x509.Certificate], certificate: x509.Certificate) -> bool:
+    return _is_authority(certificate) and any(has_issued(root, certificate) for root in roots)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    kinds = {type(each.value): each.value for each in certificate.extensions}
+    constraints = kinds.get(x509.BasicConstraints)
+    return isinstance(constraints, x509.BasicConstraints) and constraints.ca
+
+
+def _needs_approval(certificate: x509.Certificate, ours: Sequence[x509.Certificate]) -> bool:
+    kinds = {type(each.value): each.value for each in certificate.extensions}
+    usage, purposes = kinds.get(x509.KeyUsage), kinds.get(x509.ExtendedKeyUsage)
+    is_authority = _is_authority(certificate)
+    if is_authority and certificate.issuer != certificate.subject:
+        return any(has_issued(each, certificate) for each in ours)
+    signs_documents = not isinstance(usage, x509.KeyUsage) or usage.content_commitment
+    limited = isinstance(purposes, x509.ExtendedKeyUsage) and list(purposes) in _WITHOUT_APPROVAL
+    return is_authority or signs_documents or not limited
+
+
+_WITHOUT_APPROVAL = ([ExtendedKeyUsageOID.OCSP_SIGNING], [CUSTODIAN_PURPOSE])
 
 
 def _valid_approvals(
@@ -150,7 +206,8 @@ def _valid_approvals(
         at = datetime.fromisoformat(approval.facts["at"])
         past = [revoked[each.serial_number] for each in custodians if each.serial_number in revoked]
         is_exact = approval.facts["tbs_sha256"] == digest_of_tbs(certificate)
-        if is_exact and all(at < each.revoked_at for each in past):
+        # The statement's own time is what a thief of the key would date back.
+        if is_exact and all(max(at, kept.recorded_at) < each.revoked_at for each in past):
             valid.append(approval.facts)
     return valid
 

@@ -55,16 +55,19 @@ def hold(
     plan: Plan,
     now: datetime,
 ) -> str:
-    """Hold the ceremony of a plan that was read from a file, keep its three files, and return the text.
+    """Hold the ceremony of a plan that was read from a file, keep its files, and return the text.
 
-    Raises as `hold_ceremony`.
+    Raises ProfileViolation when the file was changed since, and as `hold_ceremony`.
     """
+    plan_sha256 = digest_of_plan(plan_file)
+    if read_plan(plan_file) != plan:
+        raise ProfileViolation("The plan was changed since it was read.")
     record = hold_ceremony(
         plan,
         service_keys,
         root_keys,
         passphrases,
-        plan_sha256=digest_of_plan(plan_file),
+        plan_sha256=plan_sha256,
         software=software_version(),
         now=now,
     )
@@ -127,8 +130,15 @@ def _record_faults(
     for name in record.facts["certificates"]:
         # The service certifies its responder anew every month, and an official may get another house's.
         is_replaced = name == OCSP or name.startswith(OFFICIAL_PREFIX)
-        if name not in found or not (is_replaced or kept.certificates(name)[:1] == (found[name],)):
+        if name not in found or not (is_replaced or _current(kept, name) == found[name]):
             yield Fault(f"{name}: sertifikatnya lain atau hilang.", f"{name}: another certificate, or none.")
+
+
+def _current(kept: SoftwareKeyStore, name: str) -> x509.Certificate | None:
+    try:
+        return next(iter(kept.certificates(name)), None)
+    except KeysError:
+        return None
 
 
 def _certificate_faults(folder: Path, plan: Plan, found: Mapping[str, x509.Certificate]) -> Iterable[Fault]:

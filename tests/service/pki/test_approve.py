@@ -1,16 +1,20 @@
 """Two persons: without two custodians nothing is done, and what was done all the same is found."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import cases
 import pytest
 from cryptography import x509
+from pki import FAST
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from keys.authority import Subject
 from keys.errors import KeyNotFound, WrongPassphrase
-from keys.hierarchy import enrol_official, sign_root_list
+from keys.approval import approve, certificate_statement
+from keys.hierarchy import enrol_official, renew_key, sign_root_list
+from keys.profiles import ROOT
 from keys.revocation import Revocation
 from keys.software import SoftwareKeyStore
 from service.accounts.access import SERVICE
@@ -20,13 +24,14 @@ from service.pki.approve import (
     TwoCustodiansNeeded,
     find_unapproved,
     open_custodians,
+    our_roots,
 )
 from service.pki.models import CertificateApproval, IssuedCertificate
-from service.pki.register import HOLD, record_folder, reinstate_certificate, revoke_certificate
+from service.pki.register import HOLD, record_approval, record_folder, reinstate_certificate, revoke_certificate
 
 
 @pytest.fixture
-def keys(tmp_path, now: datetime) -> SoftwareKeyStore:
+def keys(tmp_path: Path, now: datetime) -> SoftwareKeyStore:
     return cases.make_keys(tmp_path / "keys", now - timedelta(days=1))
 
 
@@ -148,3 +153,69 @@ def test_a_custodians_certificate_ends(recorded: Engine, keys: SoftwareKeyStore,
 def test_an_empty_register_has_nothing_to_find(engine: Engine) -> None:
     with reading(engine) as session:
         assert find_unapproved(session) == []
+
+
+@pytest.mark.parametrize("name", ["ocsp-9", "custodian-lain", "authority-lain", "root-3"])
+def test_a_name_hides_no_certificate(recorded: Engine, name: str) -> None:
+    """What a certificate may do counts: here one that signs documents."""
+    with transaction(recorded) as session:
+        for row in session.exec(select(IssuedCertificate).where(IssuedCertificate.key_name == "official-head")):
+            row.key_name = name
+    assert unapproved(recorded) == [(name, "issued")]
+
+
+@pytest.mark.parametrize("name", ["root-2", "root-lain"])
+def test_a_root_of_ones_own_makes_no_custodians(
+    recorded: Engine, keys: SoftwareKeyStore, tmp_path: Path, now: datetime, name: str
+) -> None:
+    """Whoever writes the folder brings a root, has it certify custodians, and lets them approve all."""
+    evil = cases.make_keys(tmp_path / "evil", now - timedelta(hours=1))
+    (keys.folder / f"{name}.pem").write_bytes((evil.folder / "root.pem").read_bytes())
+    own = {f"custodian-{word}": passphrase for word, passphrase in zip("ab", cases.CUSTODIANS.values(), strict=True)}
+    for theirs, custodian in zip(cases.CUSTODIANS, own, strict=True):
+        private_key = evil._open(theirs, cases.CUSTODIANS[theirs], now)
+        keys.add_key(custodian, private_key, evil.certificates(theirs), own[custodian])
+    opened = [keys.open_key(custodian, own[custodian], now=now) for custodian in own]
+    root = evil.certificates("root")[0]
+    approval = approve(certificate_statement("renew", name, root, now=now), opened)
+    keys.add_approval(name, approval.to_json())
+    with transaction(recorded) as session:
+        record_folder(session, keys, now)
+        with pytest.raises(CustodianNotInForce):
+            open_custodians(session, keys, own, now)
+    assert (name, "issued") in unapproved(recorded)
+
+
+def test_the_next_root_is_approved_by_custodians_of_the_one_before(
+    recorded: Engine, keys: SoftwareKeyStore, tmp_path: Path, now: datetime
+) -> None:
+    with transaction(recorded) as session:
+        custodians = open_custodians(session, keys, cases.CUSTODIANS, now)
+        renew_key(
+            keys,
+            ROOT,
+            passphrase="sandi akar kedua",
+            issuer_passphrase="",
+            now=now,
+            root_keys=SoftwareKeyStore(tmp_path / "medium", FAST),
+            approve=custodians.approver("renew", now),
+        )
+        record_folder(session, keys, now)
+        assert len(our_roots(session)) == 2
+    assert unapproved(recorded) == [("official-head", "issued")]
+
+
+def test_a_revoked_custodian_cannot_date_an_approval_back(
+    recorded: Engine, keys: SoftwareKeyStore, now: datetime
+) -> None:
+    with reading(recorded) as session:
+        custodians = open_custodians(session, keys, cases.CUSTODIANS, now)
+    serial = keys.certificates("custodian-dua")[0].serial_number
+    revocation = Revocation(serial, now + timedelta(hours=1), x509.ReasonFlags.key_compromise)
+    sign_root_list(keys, cases.ROOT_PASSPHRASE, now=now + timedelta(hours=1), revocation=revocation)
+    later = now + timedelta(hours=2)
+    head = keys.certificates("official-head")[0]
+    with transaction(recorded) as session:
+        record_folder(session, keys, later)
+        record_approval(session, head, custodians.approver("enrol", now)("official-head", head), later)
+    assert unapproved(recorded) == [("official-head", "issued")]
