@@ -11,12 +11,12 @@ from alembic.runtime.migration import MigrationContext
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from keys.errors import KeysError
+from keys.errors import KeysError, OutsideError
 from service import jobs
 from service.audit import AuditChainBroken
 from service.config import Settings
 from service.database import open_engine
-from service.errors import ServiceError
+from service.errors import ServiceError, translate_foreign
 from service.storage import StorageUnsuitable, probe_storage
 
 
@@ -171,6 +171,9 @@ def sentences_of(error: Exception) -> tuple[str, str]:
             return " ".join(p.message_id for p in problems), " ".join(p.message_en for p in problems)
         case ServiceError():
             return error.message("id"), error.message("en")
+        case OutsideError():
+            told = translate_foreign(error)
+            return (told.message("id"), told.message("en")) if told else (f"{error}", f"{error}")
         case KeysError():
             return KEY_SENTENCES.get(error.code, (f"Kunci bermasalah: {error}", f"{error}"))
         case AuditChainBroken():

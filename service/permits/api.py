@@ -21,7 +21,7 @@ from service.permits.models import Permit
 from service.permits.numbering import normalise_code
 from service.permits.register import find_by_code, permits_held_by, status_at
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
-from service.permits.signer import open_signer
+from service.permits.signer import signing_as
 from service.permits.workshop import WorkshopDep, show_document
 from service.storage import StorageDep
 from service.transparency.api import LogKeyDep
@@ -134,8 +134,10 @@ def sign(
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
     passphrase = order.passphrase.get_secret_value()
-    signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
-    permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=order.digest)
+    with signing_as(official, passphrase, settings=settings, now=now()) as signer:
+        permit = sign_application(
+            workshop, application_id, actor=actor, signer=signer, seen_digest=order.digest
+        )
     return _summary(permit, permit.status, permit.status_since)
 
 

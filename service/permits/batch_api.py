@@ -1,6 +1,7 @@
 """Batches for programmes: sign up to 1,000 cases with one passphrase, and follow how far they came."""
 
 import uuid
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated
 
@@ -24,7 +25,7 @@ from service.permits.batch import (
 from service.permits.batch_progress import BatchFile, FileState, count_files, read_files
 from service.permits.batch_run import RunsDep
 from service.permits.desk import name_files
-from service.permits.signer import open_signer
+from service.permits.signer import signing_as
 from service.permits.workshop import WorkshopDep
 from service.web import SettingsDep, language_of
 
@@ -112,10 +113,13 @@ def order_batch(
         official = session.get_one(User, actor.id)
     # The key first: nothing is written down for a wrong passphrase.
     passphrase = order.passphrase.get_secret_value()
-    signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
-    with transaction(workshop.engine) as session:
-        batch = select_files(session, files, actor=actor, now=now())
-    runs.start(workshop, batch.id, actor=actor, signer=signer, seen_digest=batch.list_digest)
+    with ExitStack() as opened:
+        signer = opened.enter_context(signing_as(official, passphrase, settings=settings, now=now()))
+        with transaction(workshop.engine) as session:
+            batch = select_files(session, files, actor=actor, now=now())
+        runs.start(
+            workshop, batch.id, actor=actor, signer=signer, opened=opened, seen_digest=batch.list_digest
+        )
     with reading(workshop.engine) as session:
         return _summary(session, batch.id, actor, language_of(request))
 
@@ -141,8 +145,11 @@ def resume_batch(
         batch = find_batch(session, batch_id, actor=actor)
         official = session.get_one(User, actor.id)
     passphrase = order.passphrase.get_secret_value()
-    signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
-    runs.start(workshop, batch_id, actor=actor, signer=signer, seen_digest=batch.list_digest)
+    with ExitStack() as opened:
+        signer = opened.enter_context(signing_as(official, passphrase, settings=settings, now=now()))
+        runs.start(
+            workshop, batch_id, actor=actor, signer=signer, opened=opened, seen_digest=batch.list_digest
+        )
     with reading(workshop.engine) as session:
         return _summary(session, batch_id, actor, language_of(request))
 

@@ -4,6 +4,7 @@ import csv
 import io
 import uuid
 from collections import Counter
+from contextlib import ExitStack
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -35,7 +36,7 @@ from service.permits.issue import unfinished_issuances
 from service.permits.mandates import mandates_on, printed_capacity
 from service.permits.models import Kind
 from service.permits.pages import Passphrase, Text, as_refusal, passphrase_problems
-from service.permits.signer import open_signer
+from service.permits.signer import service_of, signing_as
 from service.permits.workshop import WorkshopDep
 from service.web import SettingsDep, language_of, redirect, render, translate
 
@@ -82,6 +83,7 @@ def signing_desk(
         capacities=[(printed_capacity(each).replace("\n", ", "), each) for each in mandates],
         batches=[(batch, count, batch_state(batch, count, moment)) for batch, count in batches],
         unfinished=unfinished_issuances(session, actor),
+        service=service_of(session.get_one(User, actor.id)),
     )
 
 
@@ -178,6 +180,7 @@ def _batch_page(
         page=page,
         page_count=page_count,
         problems=passphrase_problems(error),
+        service=service_of(session.get_one(User, actor.id)),
     )
 
 
@@ -219,8 +222,9 @@ def run_batch(
         with reading(workshop.engine) as session:
             find_batch(session, batch_id, actor=actor)
             official = session.get_one(User, actor.id)
-        signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
-        runs.start(workshop, batch_id, actor=actor, signer=signer, seen_digest=digest)
+        with ExitStack() as opened:
+            signer = opened.enter_context(signing_as(official, passphrase, settings=settings, now=now()))
+            runs.start(workshop, batch_id, actor=actor, signer=signer, opened=opened, seen_digest=digest)
     except Exception as failure:
         error = as_refusal(failure)
         with reading(workshop.engine) as session:
