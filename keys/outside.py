@@ -6,6 +6,7 @@ of failing says so: `OutcomeUnknown` for an act that may have been done, any oth
 
 import time
 from contextlib import suppress
+from datetime import timedelta
 from json import JSONDecodeError, loads
 from typing import Any
 
@@ -21,6 +22,7 @@ from keys.errors import (
 )
 
 LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes."""
 _CONNECT_SECONDS = 10.0
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
@@ -37,6 +39,11 @@ def open_client(base_url: str, *, seconds: float, auth: tuple[str, str] | None =
         trust_env=False,
         follow_redirects=False,
     )
+
+
+def longest(seconds: float) -> timedelta:
+    """Return after what time a request must have ended here: connecting, waiting, and reading the answer."""
+    return timedelta(seconds=_CONNECT_SECONDS + 2 * seconds)
 
 
 def ask(

@@ -7,13 +7,13 @@ setting, a row, a job, a log line or an exception's text.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from keys import csc, store
 from keys.errors import KeyNotFound
 from keys.hierarchy import latest, load_trust_anchors
-from keys.outside import open_client
+from keys.outside import longest, open_client
 from keys.software import SoftwareKeyStore
 from keys.store import BareKey, OpenKey
 from keys.timestamp import Timestamper, local_timestamper
@@ -144,7 +144,7 @@ def _open_bsre(
             trust_anchors=trust.anchors,
             time_anchors=(),
             crls=trust.crls,
-            patience=timedelta(seconds=settings.bsre_seconds),
+            patience=longest(settings.bsre_seconds),
             brings_field=True,
         )
 
@@ -184,7 +184,7 @@ def _open_csc(
             time_anchors=(*load_trust_anchors(keys.folder), *time_anchors(keys.folder)),
             crls=trust.crls,
             # A provider is asked twice: for the authorisation, and for the signature.
-            patience=timedelta(seconds=2 * settings.csc_seconds),
+            patience=2 * longest(settings.csc_seconds),
             brings_field=False,
         )
 
