@@ -44,6 +44,15 @@ class TokenNotFound(KeysError):
     code = "token_not_found"
 
 
+class KeyClosed(KeysError):
+    """The key was opened for one act or one batch, which is over."""
+
+    code = "key_closed"
+
+    def __init__(self) -> None:
+        super().__init__("The key has been closed; it must be opened anew.")
+
+
 class WeakPassphrase(KeysError):
     """A new passphrase is shorter than the minimum."""
 

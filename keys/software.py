@@ -43,6 +43,7 @@ from keys.store import (
     require_key_name,
     sign_with,
     signature_algorithm,
+    until_closed,
 )
 
 MINIMUM_PASSPHRASE_LENGTH = 8
@@ -139,12 +140,12 @@ class SoftwareKeyStore:
         certificates = self.certificates(name)
         if not certificates or certificates[0].public_key() != private_key.public_key():
             raise KeyFileDamaged(f"The certificate of the key {name} is missing or another key's.")
-        return OpenKey(name, certificates[0], certificates[1:], sign_with(private_key))
+        return OpenKey(name, certificates[0], certificates[1:], *until_closed(sign_with(private_key)))
 
     def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
         """Open a key whatever its certificate. Raises as `open_key`."""
         private_key = self._open(name, passphrase, now)
-        return BareKey(name, private_key.public_key(), sign_with(private_key))
+        return BareKey(name, private_key.public_key(), *until_closed(sign_with(private_key)))
 
     def change_passphrase(self, name: str, old: str, new: str, *, now: datetime) -> None:
         """Encrypt a key anew under another passphrase, with fresh salt and nonce.

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from keys.errors import AlgorithmNotSupported, KeyNameNotAllowed
+from keys.errors import AlgorithmNotSupported, KeyClosed, KeyNameNotAllowed
 
 ROOT = "root"
 ISSUING = "issuing"
@@ -26,19 +26,31 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
+def _nothing_to_close() -> None:
+    return
+
+
 @dataclass(frozen=True)
 class OpenKey:
-    """A key with a certificate, opened for use.
+    """A key with a certificate, opened for use: `with` it, or until `close` is called.
 
     `chain` runs from the issuer of `certificate` to the trust anchor, and is empty for a root.
     `sign` takes the data itself, hashes it with SHA-256 and returns the signature: DER ECDSA-Sig-Value
-    for P-256 and P-384, PKCS #1 v1.5 for RSA. It is the only way to the private half.
+    for P-256 and P-384, PKCS #1 v1.5 for RSA. It is the only way to the private half, and raises KeyClosed
+    once the key was closed.
     """
 
     name: str
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
     sign: Callable[[bytes], bytes]
+    close: Callable[[], None] = _nothing_to_close
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,13 @@ class BareKey:
     name: str
     public_key: PublicKey
     sign: Callable[[bytes], bytes]
+    close: Callable[[], None] = _nothing_to_close
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
 
 class KeyStore(Protocol):
@@ -97,6 +116,33 @@ def signature_algorithm(public_key: object) -> str:
     if isinstance(public_key, ed25519.Ed25519PublicKey):
         return "ed25519"
     raise AlgorithmNotSupported("A key must be P-256, P-384, RSA of at least 3072 bits, or Ed25519.")
+
+
+def until_closed(
+    sign: Callable[[bytes], bytes], then: Callable[[], None] = _nothing_to_close
+) -> tuple[Callable[[bytes], bytes], Callable[[], None]]:
+    """Return the `sign` and the `close` of an opened key.
+
+    Closing lets go of the given function, so that nothing holds the private half any longer, calls `then`,
+    once, and makes `sign` raise KeyClosed. A signature under way is finished.
+    """
+    held = [sign]
+
+    def sign_while_open(data: bytes) -> bytes:
+        try:
+            opened = held[0]
+        except IndexError:
+            raise KeyClosed from None
+        return opened(data)
+
+    def close() -> None:
+        try:
+            held.pop()
+        except IndexError:
+            return
+        then()
+
+    return sign_while_open, close
 
 
 def sign_with(private_key: PrivateKey) -> Callable[[bytes], bytes]:

@@ -134,8 +134,10 @@ def sign(
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
     passphrase = order.passphrase.get_secret_value()
-    signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
-    permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=order.digest)
+    with open_signer(settings.effective_keys_folder, official, passphrase, now()) as signer:
+        permit = sign_application(
+            workshop, application_id, actor=actor, signer=signer, seen_digest=order.digest
+        )
     return _summary(permit, permit.status, permit.status_since)
 
 

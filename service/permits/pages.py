@@ -103,8 +103,10 @@ def sign(
     try:
         with reading(workshop.engine) as session:
             official = session.get_one(User, actor.id)
-        signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
-        permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=digest)
+        with open_signer(settings.effective_keys_folder, official, passphrase, now()) as signer:
+            permit = sign_application(
+                workshop, application_id, actor=actor, signer=signer, seen_digest=digest
+            )
     except Exception as failure:
         error = as_refusal(failure)
         with reading(workshop.engine) as session:
@@ -129,7 +131,8 @@ def finish(
     except Exception as failure:
         message = as_refusal(failure).message(language_of(request))
         return redirect(request, "/sign", flash=("notice", message))
-    return _signed(request, finish_issuance(workshop, permit_id, actor=actor, signer=signer))
+    with signer:
+        return _signed(request, finish_issuance(workshop, permit_id, actor=actor, signer=signer))
 
 
 def as_refusal(failure: Exception) -> ServiceError:

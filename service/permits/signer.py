@@ -41,7 +41,7 @@ class OperationsKeys:
 
 
 def open_signer(keys_folder: Path, official: User, passphrase: str, now: datetime) -> OpenKey:
-    """Open an official's key for one act.
+    """Open an official's key for one act or one batch: `with open_signer(…) as signer`, then it is closed.
 
     Raises NoSigningKey when the account has none, and what the key store raises: WrongPassphrase,
     KeyLocked, KeyNotFound.

@@ -13,6 +13,7 @@ from keys.authority import Subject, create_root
 from keys.errors import (
     AlgorithmNotSupported,
     KeyAlreadyExists,
+    KeyClosed,
     KeyFileDamaged,
     KeyLocked,
     WeakPassphrase,
@@ -216,3 +217,12 @@ def test_a_clock_that_was_set_back_locks_nobody_out(store):
             store.open_key("seal", "bukan kuncinya", now=NOW)
 
     assert store.open_key("seal", PASSPHRASE, now=NOW - timedelta(days=365))
+
+
+def test_a_closed_key_signs_no_more(store):
+    with store.open_key("seal", PASSPHRASE, now=NOW) as opened:
+        assert opened.sign(b"data")
+
+    with pytest.raises(KeyClosed):
+        opened.sign(b"data")
+    opened.close()
