@@ -44,6 +44,21 @@ class TokenNotFound(KeysError):
     code = "token_not_found"
 
 
+class SignerNotFound(KeysError):
+    """The signer's process does not answer at its socket, or not to this user."""
+
+    code = "signer_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("The signer's process does not answer.")
+
+
+class PurposeRefused(KeysError):
+    """The signer's process does not sign this with that key."""
+
+    code = "purpose_refused"
+
+
 class KeyClosed(KeysError):
     """The key was opened for one act or one batch, which is over."""
 

@@ -10,8 +10,8 @@ import os
 import secrets
 import unicodedata
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -46,8 +46,13 @@ from keys.store import (
     until_closed,
 )
 
+ROOT_FILES = "root*.pem"
+"""The trust anchors within a key store's folder."""
+
 MINIMUM_PASSPHRASE_LENGTH = 8
 _FORMAT = "canting-key-1"
+_TAG = 16
+"""Octets that AES-GCM adds."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,9 @@ class SoftwareKeyStore:
 
         Raises KeyAlreadyExists, KeyNameNotAllowed, WeakPassphrase or AlgorithmNotSupported.
         """
-        self.add_key(name, generate_key(algorithm), [], passphrase)
-        return self.open_bare_key(name, passphrase, now=now)
+        private_key = generate_key(algorithm)
+        self.add_key(name, private_key, [], passphrase)
+        return BareKey(name, private_key.public_key(), *until_closed(sign_with(private_key)))
 
     def add_certificates(
         self, name: str, certificates: Sequence[x509.Certificate], passphrase: str, *, now: datetime
@@ -154,9 +160,12 @@ class SoftwareKeyStore:
         """
         new_passphrase(new)
         path = self._existing(name)
-        with self._counting(name, now):
-            der = _decrypt(name, path.read_bytes(), old)
+        with self._counting(name, now), _decrypted(name, path.read_bytes(), old) as der:
             _write(path, _encrypt(name, der, new, self.cost), mode=0o600)
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the names of the roots whose certificates lie here, sorted; their keys belong offline."""
+        return tuple(sorted(path.stem for path in self.folder.glob(ROOT_FILES)))
 
     def add_revocation_list(self, name: str, der: bytes) -> None:
         """Keep the revocation list that the authority `name` signed beside its certificate."""
@@ -171,8 +180,8 @@ class SoftwareKeyStore:
 
     def _open(self, name: str, passphrase: str, now: datetime) -> PrivateKey:
         path = self._existing(name)
-        with self._counting(name, now):
-            private_key = load_der_private_key(_decrypt(name, path.read_bytes(), passphrase), None)
+        with self._counting(name, now), _decrypted(name, path.read_bytes(), passphrase) as der:
+            private_key = load_der_private_key(der, None)
         signature_algorithm(private_key.public_key())
         return private_key  # type: ignore[return-value]
 
@@ -209,7 +218,7 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
         raise KeyFileDamaged(f"{path.name} does not hold certificates in PEM.") from error
 
 
-def _encrypt(name: str, der: bytes, passphrase: str, cost: KdfCost) -> bytes:
+def _encrypt(name: str, der: bytes | bytearray, passphrase: str, cost: KdfCost) -> bytes:
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
     header = {
         "format": _FORMAT,
@@ -224,7 +233,17 @@ def _encrypt(name: str, der: bytes, passphrase: str, cost: KdfCost) -> bytes:
     return json.dumps(file, indent=2).encode() + b"\n"
 
 
-def _decrypt(name: str, file: bytes, passphrase: str) -> bytes:
+@contextmanager
+def _decrypted(name: str, file: bytes, passphrase: str) -> Iterator[bytearray]:
+    """Give a key's PKCS #8, and wipe it from memory afterwards."""
+    der = _decrypt(name, file, passphrase)
+    try:
+        yield der
+    finally:
+        der[:] = bytes(len(der))
+
+
+def _decrypt(name: str, file: bytes, passphrase: str) -> bytearray:
     try:
         header = json.loads(file)
         ciphertext, nonce = b64decode(header.pop("ciphertext")), b64decode(header.pop("nonce"))
@@ -237,7 +256,9 @@ def _decrypt(name: str, file: bytes, passphrase: str) -> bytes:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyFileDamaged(f"The file of the key {name} cannot be read.") from error
     try:
-        return key.decrypt(nonce, ciphertext, _associated(header))
+        der = bytearray(len(ciphertext) - _TAG)
+        key.decrypt_into(nonce, ciphertext, _associated(header), der)
+        return der
     except InvalidTag:
         # The cause is cut off so that no frame with the passphrase hangs on the error.
         raise WrongPassphrase from None

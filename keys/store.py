@@ -45,6 +45,8 @@ class OpenKey:
     chain: tuple[x509.Certificate, ...]
     sign: Callable[[bytes], bytes]
     close: Callable[[], None] = _nothing_to_close
+    sign_shown: Callable[[bytes, bytes], bytes] | None = None
+    """As `sign`, with the content that the data speaks of beside it: for a signer that looks at it first."""
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +71,8 @@ class BareKey:
         self.close()
 
 
-class KeyStore(Protocol):
-    """Where keys are kept, by name: `root`, `issuing`, `tsa`, `seal`, `log` and `official-<slug>`."""
+class KeyVault(Protocol):
+    """Where private keys are kept, by name: files, a token, or the signer's process."""
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the keys kept here, sorted."""
@@ -94,6 +96,27 @@ class KeyStore(Protocol):
 
     def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
         """Open a key whatever its certificate. Raises as `open_key`."""
+
+    def change_passphrase(self, name: str, old: str, new: str, *, now: datetime) -> None:
+        """Protect a key by another passphrase. Raises WeakPassphrase, and as `open_key`."""
+
+
+class KeyStore(KeyVault, Protocol):
+    """All keys of a city: `root`, `issuing`, `tsa`, `ocsp`, `seal`, `log` and `official-<slug>`."""
+
+    def add_key(
+        self, name: str, private_key: PrivateKey, certificates: Sequence[x509.Certificate], passphrase: str
+    ) -> None:
+        """Keep a root's key. Other keys are made where they stay, by `generate_key`."""
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the names of the roots whose certificates are kept here, sorted."""
+
+    def add_revocation_list(self, name: str, der: bytes) -> None:
+        """Keep the revocation list that a root signed."""
+
+    def revocation_list(self, name: str) -> bytes | None:
+        """Return the revocation list of a root, DER, if there is one."""
 
 
 def require_key_name(name: str) -> None:

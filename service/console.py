@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import typer
 from alembic.runtime.migration import MigrationContext
@@ -14,10 +15,12 @@ from sqlalchemy import Engine
 from keys.errors import KeysError
 from service import jobs
 from service.audit import AuditChainBroken
-from service.config import Settings
+from service.config import KeySettings, Settings
 from service.database import open_engine
 from service.errors import ServiceError
 from service.storage import StorageUnsuitable, probe_storage
+
+Kind = TypeVar("Kind", bound=KeySettings)
 
 
 class Refused(Exception):
@@ -35,8 +38,17 @@ def say(message_id: str, message_en: str) -> None:
 
 def read_settings() -> Settings:
     """Read the settings from the environment. Raises Refused naming each that will not do."""
+    return _read(Settings)
+
+
+def read_key_settings() -> KeySettings:
+    """Read what a signer's process is told, and no more. Raises as `read_settings`."""
+    return _read(KeySettings)
+
+
+def _read(kind: type[Kind]) -> Kind:
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         sentences = [_sentence(item["loc"], item["type"], item["msg"]) for item in error.errors()]
         ids, ens = zip(*sentences, strict=True)
@@ -146,6 +158,16 @@ KEY_SENTENCES = {
     "token_not_found": (
         "Token tidak ditemukan atau tidak menjawab. Periksa sambungan, label, dan pustaka PKCS#11-nya.",
         "The token is missing or does not answer. Check its connection, its label and its PKCS#11 library.",
+    ),
+    "signer_not_found": (
+        "Proses penanda tangan tidak menjawab di CANTING_SIGNER_SOCKET. Jalankan `canting signer`.",
+        "The signer's process does not answer at CANTING_SIGNER_SOCKET. Run `canting signer`.",
+    ),
+    "purpose_refused": (
+        "Ini tidak dapat dilakukan lewat proses penanda tangan. Jalankan di tempat kunci disimpan, "
+        "tanpa CANTING_SIGNER_SOCKET.",
+        "This cannot be done through the signer's process. Run it where the keys are kept, "
+        "without CANTING_SIGNER_SOCKET.",
     ),
     "weak_passphrase": (
         "Frasa sandi, juga CANTING_OPERATIONS_PASSPHRASE, sedikitnya 8 karakter.",
