@@ -6,7 +6,6 @@ Argon2id (RFC 9106). `<name>.pem` beside it holds the certificate and its chain,
 """
 
 import json
-import os
 import secrets
 import unicodedata
 from base64 import b64decode, b64encode
@@ -34,6 +33,7 @@ from keys.errors import (
     WeakPassphrase,
     WrongPassphrase,
 )
+from keys.files import write_file
 from keys.lockout import counting_failures
 from keys.store import (
     BareKey,
@@ -113,7 +113,7 @@ class SoftwareKeyStore:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if certificates:
             self._write_certificates(name, certificates)
-        _write(path, sealed, mode=0o600, overwrite=False)
+        write_file(path, sealed, mode=0o600, overwrite=False)
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
         """Make a key without a certificate: `p256`, `p384`, `rsa3072` or `ed25519`.
@@ -161,7 +161,7 @@ class SoftwareKeyStore:
         new_passphrase(new)
         path = self._existing(name)
         with self._counting(name, now), _decrypted(name, path.read_bytes(), old) as der:
-            _write(path, _encrypt(name, der, new, self.cost), mode=0o600)
+            write_file(path, _encrypt(name, der, new, self.cost), mode=0o600)
 
     def roots(self) -> tuple[str, ...]:
         """Return the names of the roots whose certificates lie here, sorted; their keys belong offline."""
@@ -170,7 +170,7 @@ class SoftwareKeyStore:
     def add_revocation_list(self, name: str, der: bytes) -> None:
         """Keep the revocation list that the authority `name` signed beside its certificate."""
         require_key_name(name)
-        _write(self.folder / f"{name}.crl", der, mode=0o644)
+        write_file(self.folder / f"{name}.crl", der, mode=0o644)
 
     def revocation_list(self, name: str) -> bytes | None:
         """Return the revocation list kept beside an authority's certificate, DER, if there is one."""
@@ -190,7 +190,7 @@ class SoftwareKeyStore:
 
     def _write_certificates(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
         pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-        _write(self.folder / f"{name}.pem", pem, mode=0o644)
+        write_file(self.folder / f"{name}.pem", pem, mode=0o644)
 
     def _existing(self, name: str) -> Path:
         path = self._key_path(name)
@@ -283,28 +283,3 @@ def _associated(header: dict[str, object]) -> bytes:
 
 def _text(value: bytes) -> str:
     return b64encode(value).decode()
-
-
-def _write(path: Path, content: bytes, *, mode: int, overwrite: bool = True) -> None:
-    """Write a file that is whole or absent after any crash. Raises KeyAlreadyExists unless `overwrite`."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            # A link, unlike a rename, fails when another process has made the file meanwhile.
-            path.hardlink_to(temporary)
-    except FileExistsError as error:
-        raise KeyAlreadyExists(f"{path.name} exists already.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

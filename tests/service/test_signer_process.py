@@ -182,7 +182,7 @@ def test_another_user_of_the_machine_is_refused(signer: Process, city_settings: 
 
 
 def test_the_web_process_may_not_have_the_passphrase_too(settings: Settings, place: Path) -> None:
-    with pytest.raises(ValidationError, match="is the signer.s alone"):
+    with pytest.raises(ValidationError, match="is the signer's alone"):
         Settings(
             secret_key=settings.secret_key,
             wrapping_keys=settings.wrapping_keys,
