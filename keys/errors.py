@@ -39,9 +39,13 @@ class PinLocked(KeysError):
 
 
 class TokenNotFound(KeysError):
-    """The hardware token, or the library that reaches it, is missing or does not answer."""
+    """The hardware token `token`, or the library that reaches it, is missing or does not answer."""
 
     code = "token_not_found"
+
+    def __init__(self, token: str, reason: str) -> None:
+        super().__init__(f"The token {token} is missing or does not answer ({reason}).")
+        self.token = token
 
 
 class SignerNotFound(KeysError):

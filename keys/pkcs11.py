@@ -269,7 +269,7 @@ class TokenKeyStore:
         """Tell the module's errors in our words. Causes are cut off: their frames may hold the PIN."""
         if login and self._door.login is not login:
             # A module may give its number to another session meanwhile, so it is not even tried.
-            raise TokenNotFound(f"The token {self.token} was away; its keys must be opened anew.")
+            raise TokenNotFound(self.token, "it was away")
         try:
             yield
         except _WRONG_PIN:
@@ -282,9 +282,7 @@ class TokenKeyStore:
             # Whatever else fails, a session that may be dead is not used again: the next act logs in anew.
             if login:
                 self._forget(login)
-            raise TokenNotFound(
-                f"The token {self.token} is missing or does not answer ({type(error).__name__})."
-            ) from None
+            raise TokenNotFound(self.token, type(error).__name__) from None
 
     # Signing --------------------------------------------------------------------------------------
 
@@ -331,7 +329,7 @@ def names_of_own_tokens(module: Path, prefix: str) -> list[str]:
         try:
             labels = {each.label for each in pkcs11.lib(str(module)).get_tokens()}
         except pkcs11.PKCS11Error as error:
-            raise TokenNotFound(f"The PKCS #11 library does not answer ({type(error).__name__}).") from None
+            raise TokenNotFound(f"{prefix}…", type(error).__name__) from None
         found = [label for label in labels if label.startswith(prefix)]
         return [label for label in found if label in TokenKeyStore(module, label).names()]
 

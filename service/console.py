@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from keys.errors import KeysError
+from keys.errors import KeysError, TokenNotFound
 from service import jobs
 from service.audit import AuditChainBroken
 from service.config import KeySettings, Settings
@@ -193,6 +193,9 @@ def sentences_of(error: Exception) -> tuple[str, str]:
             return " ".join(p.message_id for p in problems), " ".join(p.message_en for p in problems)
         case ServiceError():
             return error.message("id"), error.message("en")
+        case TokenNotFound(token=token):
+            id_, en = KEY_SENTENCES[error.code]
+            return f"{id_} Label yang dicari: {token}.", f"{en} The label looked for: {token}."
         case KeysError():
             return KEY_SENTENCES.get(error.code, (f"Kunci bermasalah: {error}", f"{error}"))
         case AuditChainBroken():
