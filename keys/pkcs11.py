@@ -60,6 +60,7 @@ class _Login:
     session: pkcs11.Session
     salt: bytes
     pin_digest: bytes
+    is_lasting: bool
     users: int = 0
 
 
@@ -68,7 +69,6 @@ class _Door:
     """What a process knows of one token: its login while there is one, and the wrong PINs in a row."""
 
     login: _Login | None = None
-    is_lasting: bool = False
     failures: int = 0
     last_failure: datetime = _NEVER
 
@@ -178,7 +178,7 @@ class TokenKeyStore:
 
     @property
     def _door(self) -> _Door:
-        return _doors.setdefault((self.module, self.token), _Door(is_lasting=self.is_lasting))
+        return _doors.setdefault((self.module, self.token), _Door())
 
     @contextmanager
     def _logged_in(self, pin: str, now: datetime) -> Iterator[pkcs11.Session]:
@@ -203,7 +203,7 @@ class TokenKeyStore:
                 with self._told():
                     session = self._find_token().open(rw=True, user_pin=pin)
                 salt = secrets.token_bytes(16)
-                door.login = _Login(session, salt, _digest(pin, salt))
+                door.login = _Login(session, salt, _digest(pin, salt), self.is_lasting)
             elif not hmac.compare_digest(door.login.pin_digest, _digest(pin, door.login.salt)):
                 raise WrongPassphrase
         except WrongPassphrase:
@@ -262,7 +262,7 @@ class TokenKeyStore:
     def _would_disturb(self) -> bool:
         """Tell whether starting the module anew would end a session that cannot log in again by itself."""
         doors = [door for (module, _), door in _doors.items() if module == self.module]
-        return any(door.login and not door.is_lasting for door in doors)
+        return any(door.login and not door.login.is_lasting for door in doors)
 
     @contextmanager
     def _told(self, login: _Login | None = None) -> Iterator[None]:

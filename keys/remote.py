@@ -52,15 +52,8 @@ class RemoteKeyVault:
         certificates = self.certificates(name)
         if not certificates:
             raise KeyFileDamaged(f"The key {name} has no certificate.")
-        sign, close = until_closed(partial(self._sign, name, content=b""))
-        return OpenKey(
-            name,
-            certificates[0],
-            certificates[1:],
-            sign,
-            close,
-            lambda data, shown: self._sign(name, data, shown),
-        )
+        sign, close = until_closed(partial(self._sign, name))
+        return OpenKey(name, certificates[0], certificates[1:], sign, close, sign_shown=sign)
 
     def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
         """Give a key whatever its certificate. Raises as `open_key`."""
@@ -68,7 +61,7 @@ class RemoteKeyVault:
         public_key = load_der_public_key(
             b64decode(self._ask({"ask": "public_key", "key": name})["public_key"])
         )
-        sign, close = until_closed(partial(self._sign, name, content=b""))
+        sign, close = until_closed(partial(self._sign, name))
         return BareKey(name, public_key, sign, close)  # type: ignore[arg-type]
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
@@ -85,7 +78,7 @@ class RemoteKeyVault:
         """Refuse, as `generate_key`."""
         raise PurposeRefused("Passphrases are changed where the signer keeps the keys, not through it.")
 
-    def _sign(self, name: str, data: bytes, content: bytes) -> bytes:
+    def _sign(self, name: str, data: bytes, content: bytes = b"") -> bytes:
         (purpose,) = PURPOSES.get(kind_of(name), {"none": None})
         question = {
             "ask": "sign",

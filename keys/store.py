@@ -142,8 +142,8 @@ def signature_algorithm(public_key: object) -> str:
 
 
 def until_closed(
-    sign: Callable[[bytes], bytes], then: Callable[[], None] = _nothing_to_close
-) -> tuple[Callable[[bytes], bytes], Callable[[], None]]:
+    sign: Callable[..., bytes], then: Callable[[], None] = _nothing_to_close
+) -> tuple[Callable[..., bytes], Callable[[], None]]:
     """Return the `sign` and the `close` of an opened key.
 
     Closing lets go of the given function, so that nothing holds the private half any longer, calls `then`,
@@ -151,12 +151,12 @@ def until_closed(
     """
     held = [sign]
 
-    def sign_while_open(data: bytes) -> bytes:
+    def sign_while_open(*data: bytes) -> bytes:
         try:
             opened = held[0]
         except IndexError:
             raise KeyClosed from None
-        return opened(data)
+        return opened(*data)
 
     def close() -> None:
         try:

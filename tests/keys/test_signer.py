@@ -20,7 +20,7 @@ from pki import FAST, NOW
 from keys import profiles
 from keys.authority import Subject, issue_certificate
 from keys.cms import DATA, TST_INFO, sign_content
-from keys.errors import KeyNotFound, PurposeRefused, SignerNotFound
+from keys.errors import KeyClosed, KeyNotFound, PurposeRefused, SignerNotFound
 from keys.frames import LONGEST_FRAME, receive_frame, send_frame
 from keys.hierarchy import init_hierarchy
 from keys.ocsp import CertStatus, respond
@@ -108,6 +108,13 @@ def test_a_time_stamp_is_signed(vault):
 def test_no_time_stamp_of_another_time_is_signed(vault, distance):
     with pytest.raises(PurposeRefused, match="another time"):
         local_timestamper(opened(vault, "tsa"), lambda: NOW + distance).stamp(bytes(32))
+
+
+def test_a_closed_key_stamps_no_more(vault):
+    with opened(vault, "tsa") as tsa:
+        pass
+    with pytest.raises(KeyClosed):
+        local_timestamper(tsa, lambda: NOW).stamp(bytes(32))
 
 
 def test_no_attributes_of_a_content_that_is_not_shown_are_signed(vault):
