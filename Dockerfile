@@ -18,7 +18,10 @@ RUN python -m venv /opt/canting && \
 FROM python:3.11-slim
 RUN groupadd --gid 10001 canting && \
     useradd --uid 10001 --gid canting --no-create-home --shell /usr/sbin/nologin canting && \
-    install -d -o canting -g canting /var/lib/canting
+    useradd --uid 10002 --gid canting --no-create-home --shell /usr/sbin/nologin canting-signer && \
+    install -d -o canting -g canting /var/lib/canting && \
+    install -d -o canting -g canting -m 0700 /var/lib/canting/officials && \
+    install -d -o canting-signer -g canting -m 2750 /var/lib/canting-keys /run/canting
 COPY --from=packages /opt/canting /opt/canting
 WORKDIR /app
 COPY keys keys

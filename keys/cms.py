@@ -62,7 +62,11 @@ def sign_content(
         ]
     )
     # RFC 5652 §5.4: the signature is over the SET OF, but the message carries it under the tag [0].
-    signature = key.sign(set_of(*signed))
+    attributes = set_of(*signed)
+    if key.sign_shown and content is not None:
+        signature = key.sign_shown(attributes, content)
+    else:
+        signature = key.sign(attributes)
     unsigned = sorted(unsigned_attributes(signature)) if unsigned_attributes else []
     signer_info = sequence(
         integer(1),

@@ -39,9 +39,37 @@ class PinLocked(KeysError):
 
 
 class TokenNotFound(KeysError):
-    """The hardware token, or the library that reaches it, is missing or does not answer."""
+    """The hardware token `token`, or the library that reaches it, is missing or does not answer."""
 
     code = "token_not_found"
+
+    def __init__(self, token: str, reason: str) -> None:
+        super().__init__(f"The token {token} is missing or does not answer ({reason}).")
+        self.token = token
+
+
+class SignerNotFound(KeysError):
+    """The signer's process does not answer at its socket, or not to this user."""
+
+    code = "signer_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("The signer's process does not answer.")
+
+
+class PurposeRefused(KeysError):
+    """The signer's process does not sign this with that key."""
+
+    code = "purpose_refused"
+
+
+class KeyClosed(KeysError):
+    """The key was opened for one act or one batch, which is over."""
+
+    code = "key_closed"
+
+    def __init__(self) -> None:
+        super().__init__("The key has been closed; it must be opened anew.")
 
 
 class WeakPassphrase(KeysError):

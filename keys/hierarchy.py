@@ -1,9 +1,10 @@
-"""A city's own hierarchy in a software key store: root, issuing CA, TSA, seal, log key and officials."""
+"""A city's own hierarchy in its key store: root, issuing CA, TSA, seal, log key and officials."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -13,21 +14,21 @@ from keys.authority import Addresses, Subject, create_root, issue_certificate
 from keys.errors import KeyAlreadyExists
 from keys.profiles import Profile
 from keys.revocation import Revocation, build_crl, read_revocations
-from keys.software import SoftwareKeyStore, load_certificates, new_passphrase
-from keys.store import OpenKey, generate_key, sign_with
+from keys.software import ROOT_FILES, load_certificates, new_passphrase
+from keys.store import KeyStore, KeyVault, OpenKey, generate_key
 
 EXAMPLE_MARK = "(CONTOH)"
 """Ends the common names of our own hierarchy, which the national authority has not recognised."""
 
-ROOT_FILES = "root*.pem"
-"""The trust anchors within a key store's folder."""
+RESPONDER_RENEWED = timedelta(days=60)
+"""A responder's certificate of 90 days is renewed when less than this is left."""
 
 ROOT_LIST_VALIDITY = timedelta(days=400)
 """How long the root's revocation list speaks: its key is fetched from its safe once a year."""
 
 
 def init_hierarchy(
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
     *,
     organisation: str,
     root_passphrase: str,
@@ -46,7 +47,7 @@ def init_hierarchy(
     ProfileViolation or AlgorithmNotSupported.
     """
     if keys.names():
-        raise KeyAlreadyExists("This folder holds keys already. Choose an empty one for a new hierarchy.")
+        raise KeyAlreadyExists("The key store holds keys already. Choose an empty one for a new hierarchy.")
     new_passphrase(root_passphrase)
     new_passphrase(operations_passphrase)
 
@@ -55,24 +56,18 @@ def init_hierarchy(
 
     root_key = generate_key(algorithm)
     root = create_root(subject("Canting Root CA"), root_key, now=now)
-    issuing_key = generate_key(algorithm)
-    issuing = _certify(
-        profiles.ISSUING_CA, subject("Canting Issuing CA"), issuing_key, root, now, root_addresses
-    )
-    tsa_key, seal_key = generate_key(algorithm), generate_key(algorithm)
-    tsa = _certify(profiles.TSA, subject("Canting TSA"), tsa_key, issuing, now, issuing_addresses)
-    seal = _certify(profiles.SEAL, subject("Segel Elektronik"), seal_key, issuing, now, issuing_addresses)
-
     keys.add_key(store.ROOT, root_key, [root.certificate], root_passphrase)
     _write_root_list(keys, store.ROOT, root, [], number=1, now=now)
-    for opened, private_key in ((issuing, issuing_key), (tsa, tsa_key), (seal, seal_key)):
-        chain = [opened.certificate, *opened.chain]
-        keys.add_key(opened.name, private_key, chain, operations_passphrase)
-    keys.add_key(store.LOG, generate_key("ed25519"), [], operations_passphrase)
+    make = partial(_make_key, keys, algorithm=algorithm, passphrase=operations_passphrase, now=now)
+    make(store.ISSUING, profiles.ISSUING_CA, subject("Canting Issuing CA"), root, addresses=root_addresses)
+    with keys.open_key(store.ISSUING, operations_passphrase, now=now) as issuing:
+        make(store.TSA, profiles.TSA, subject("Canting TSA"), issuing, addresses=issuing_addresses)
+        make(store.SEAL, profiles.SEAL, subject("Segel Elektronik"), issuing, addresses=issuing_addresses)
+    keys.generate_key(store.LOG, "ed25519", operations_passphrase, now=now).close()
 
 
 def enrol_official(
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
     slug: str,
     subject: Subject,
     *,
@@ -88,17 +83,22 @@ def enrol_official(
     many of those, KeyAlreadyExists, WeakPassphrase, KeyNotFound, KeyNameNotAllowed, ProfileViolation or
     AlgorithmNotSupported.
     """
-    new_passphrase(official_passphrase)
-    issuing = keys.open_key(latest(keys, store.ISSUING), operations_passphrase, now=now)
-    private_key = generate_key(algorithm)
-    official = _certify(profiles.OFFICIAL, subject, private_key, issuing, now, issuing_addresses)
-    chain = [official.certificate, *official.chain]
-    keys.add_key(f"{store.OFFICIAL_PREFIX}{slug}", private_key, chain, official_passphrase)
-    return official.certificate
+    with keys.open_key(latest(keys, store.ISSUING), operations_passphrase, now=now) as issuing:
+        return _make_key(
+            keys,
+            f"{store.OFFICIAL_PREFIX}{slug}",
+            profiles.OFFICIAL,
+            subject,
+            issuing,
+            algorithm=algorithm,
+            passphrase=official_passphrase,
+            addresses=issuing_addresses,
+            now=now,
+        )
 
 
 def sign_root_list(
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
     root_passphrase: str,
     *,
     now: datetime,
@@ -109,14 +109,14 @@ def sign_root_list(
 
     Raises WrongPassphrase, KeyLocked, KeyNotFound or KeyFileDamaged.
     """
-    root = keys.open_key(name, root_passphrase, now=now)
     number, revocations = read_revocations(keys.revocation_list(name))
     added = [revocation] if revocation else []
-    _write_root_list(keys, name, root, [*revocations, *added], number=number + 1, now=now)
+    with keys.open_key(name, root_passphrase, now=now) as root:
+        _write_root_list(keys, name, root, [*revocations, *added], number=number + 1, now=now)
 
 
 def _write_root_list(
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
     name: str,
     root: OpenKey,
     revocations: list[Revocation],
@@ -138,13 +138,13 @@ def _generation(name: str, base: str) -> int:
     return int(name.removeprefix(base).lstrip("-") or "1")
 
 
-def latest(keys: SoftwareKeyStore, base: str) -> str:
+def latest(keys: KeyVault, base: str) -> str:
     """Return the name of a key's latest generation; `base` itself when there is none."""
     return (generations(keys.names(), base) or [base])[-1]
 
 
 def renew_key(
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
     profile: Profile,
     *,
     passphrase: str,
@@ -160,23 +160,29 @@ def renew_key(
     WrongPassphrase, KeyLocked, KeyNotFound, KeyAlreadyExists, WeakPassphrase, ProfileViolation or
     AlgorithmNotSupported.
     """
-    new_passphrase(passphrase)
     old = latest(keys, profile.name)
     generation = _generation(old, profile.name) + 1
     subject = _successor(Subject.of(keys.certificates(old)[0]), profile, generation)
-    private_key = generate_key(algorithm)
-    if profile is profiles.ROOT:
-        renewed = create_root(subject, private_key, now=now)
-    else:
-        issuer = keys.open_key(
-            latest(keys, store.ROOT if profile.is_authority else store.ISSUING), issuer_passphrase, now=now
-        )
-        renewed = _certify(profile, subject, private_key, issuer, now, addresses)
     name = f"{profile.name}-{generation}"
-    keys.add_key(name, private_key, [renewed.certificate, *renewed.chain], passphrase)
     if profile is profiles.ROOT:
-        _write_root_list(keys, name, renewed, [], number=1, now=now)
-    return renewed.certificate
+        private_key = generate_key(algorithm)
+        root = create_root(subject, private_key, now=now)
+        keys.add_key(name, private_key, [root.certificate], passphrase)
+        _write_root_list(keys, name, root, [], number=1, now=now)
+        return root.certificate
+    issuer_name = latest(keys, store.ROOT if profile.is_authority else store.ISSUING)
+    with keys.open_key(issuer_name, issuer_passphrase, now=now) as issuer:
+        return _make_key(
+            keys,
+            name,
+            profile,
+            subject,
+            issuer,
+            algorithm=algorithm,
+            passphrase=passphrase,
+            addresses=addresses,
+            now=now,
+        )
 
 
 def _successor(subject: Subject, profile: Profile, generation: int) -> Subject:
@@ -187,17 +193,51 @@ def _successor(subject: Subject, profile: Profile, generation: int) -> Subject:
     return replace(subject, common_name=f"{plain} G{generation} {EXAMPLE_MARK}")
 
 
+def responder_name(issuing: str) -> str:
+    """Return the name of the responder's key that belongs to an issuing CA's: `ocsp-2` for `issuing-2`."""
+    return store.OCSP + issuing.removeprefix(store.ISSUING)
+
+
+def issuing_in_force(keys: KeyVault, now: datetime) -> list[str]:
+    """Return the names of the issuing CAs whose certificates are valid."""
+    names = generations(keys.names(), store.ISSUING)
+    certificates = {name: keys.certificates(name)[0] for name in names}
+    return [
+        name
+        for name, each in certificates.items()
+        if each.not_valid_before_utc <= now <= each.not_valid_after_utc
+    ]
+
+
+def renew_responders(
+    keys: KeyVault, passphrase: str, *, now: datetime, before: timedelta = RESPONDER_RENEWED
+) -> None:
+    """Certify the OCSP responders of the issuing CAs anew, so long `before` their certificates end.
+
+    Raises WrongPassphrase or KeyLocked.
+    """
+    for issuing in issuing_in_force(keys, now):
+        name = responder_name(issuing)
+        known = keys.certificates(name) if name in keys.names() else ()
+        if not known or known[0].not_valid_after_utc - now < before:
+            with keys.open_key(issuing, passphrase, now=now) as authority:
+                certify_responder(keys, name, authority, passphrase, now=now)
+
+
 def certify_responder(
-    keys: SoftwareKeyStore, name: str, authority: OpenKey, passphrase: str, *, now: datetime
+    keys: KeyVault, name: str, authority: OpenKey, passphrase: str, *, now: datetime
 ) -> None:
     """Certify the OCSP responder `name` of an issuing CA anew; make its key first if it is not there.
 
     The responder names no address and no policy: nobody asks about its own revocation. Raises
     WrongPassphrase, KeyLocked, WeakPassphrase, KeyFileDamaged or ProfileViolation.
     """
-    if name not in keys.names():
-        keys.generate_key(name, "p256", passphrase, now=now)
-    public_key = keys.open_bare_key(name, passphrase, now=now).public_key
+    with (
+        keys.open_bare_key(name, passphrase, now=now)
+        if name in keys.names()
+        else keys.generate_key(name, "p256", passphrase, now=now)
+    ) as key:
+        public_key = key.public_key
     issuer = Subject.of(authority.certificate)
     subject = replace(issuer, common_name=f"Canting OCSP {EXAMPLE_MARK}", title=None)
     certificate = issue_certificate(
@@ -212,16 +252,23 @@ def load_trust_anchors(folder: Path) -> list[x509.Certificate]:
     return [each for path in sorted(folder.glob(ROOT_FILES)) for each in load_certificates(path)]
 
 
-def _certify(
+def _make_key(
+    keys: KeyVault,
+    name: str,
     profile: Profile,
     subject: Subject,
-    private_key: store.PrivateKey,
     issuer: OpenKey,
-    now: datetime,
+    *,
+    algorithm: str,
+    passphrase: str,
     addresses: Addresses,
-) -> OpenKey:
-    """Issue a certificate to a new key and return the key opened, named after its profile."""
-    certificate = issue_certificate(
-        profile, subject, private_key.public_key(), issuer, now=now, addresses=addresses
-    )
-    return OpenKey(profile.name, certificate, (issuer.certificate, *issuer.chain), sign_with(private_key))
+    now: datetime,
+) -> x509.Certificate:
+    """Make a key where it stays, have the issuer certify it, and keep the certificate with its chain."""
+    with keys.generate_key(name, algorithm, passphrase, now=now) as key:
+        certificate = issue_certificate(
+            profile, subject, key.public_key, issuer, now=now, addresses=addresses
+        )
+        chain = [certificate, issuer.certificate, *issuer.chain]
+        keys.add_certificates(name, chain, passphrase, now=now)
+    return certificate

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from keys.errors import KeyLocked, WrongPassphrase
+from keys.files import give_to_owner
 
 FREE_FAILURES = 4
 FIRST_WAIT = timedelta(minutes=1)
@@ -54,6 +55,7 @@ def counting_failures(key_file: Path, failures: Path, now: datetime) -> Iterator
 def _count(failures: Path, now: datetime) -> None:
     descriptor = os.open(failures, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
+        give_to_owner(descriptor, failures.parent)
         os.write(descriptor, b".")
         os.utime(descriptor, (now.timestamp(), now.timestamp()))
     finally:

@@ -3,51 +3,72 @@
 The passphrase is the token's user PIN, which opens every key of the token: an official's key belongs in
 a token of its own. A key, its public half and its certificate share a label, the key's name, and a random
 CKA_ID; the certificates of its chain are labelled `<name>/1`, `<name>/2` and so on, the issuer's first.
+
+A process has one login at a token, shared by all keys that are open. When the last of them is closed, the
+process logs out, and nothing of the token can be used without its PIN.
 """
 
 import hashlib
 import hmac
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pkcs11
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
-from pkcs11 import Attribute, CertificateType, KeyType, Mechanism, MechanismFlag, ObjectClass
-from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
-from pkcs11.util.rsa import encode_rsa_public_key
+from pkcs11 import Attribute, Mechanism, ObjectClass
 
 from keys.errors import (
     AlgorithmNotSupported,
     KeyAlreadyExists,
     KeyFileDamaged,
-    KeyNotFound,
     PinLocked,
     TokenNotFound,
+    WeakPassphrase,
     WrongPassphrase,
 )
 from keys.lockout import require_waited
-from keys.store import BareKey, OpenKey, PublicKey, require_key_name, signature_algorithm
+from keys.store import BareKey, OpenKey, PublicKey, require_key_name, until_closed
+from keys.token_objects import (
+    CURVES,
+    find_public_key,
+    generate_pair,
+    only,
+    read_certificates,
+    write_certificates,
+)
 
-_CURVES = {"p256": "secp256r1", "p384": "secp384r1"}
 _WRONG_PIN = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange)
+_UNSUITABLE = (pkcs11.MechanismInvalid, pkcs11.MechanismParamInvalid, pkcs11.DomainParamsInvalid)
+_PAUSES = (0.0, 0.05, 0.2)
+"""Seconds before a token that is not found is looked for again by a module that was started anew: some
+modules, SoftHSM among them, see only then what came or went, and miss a token while a process logs in."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Login:
-    """What a process shares of one token: its session, and how to know the PIN that opened it again."""
+    """A process's one session at a token, how to know the PIN that opened it again, and who uses it."""
 
-    session: pkcs11.Session | None = None
-    salt: bytes = field(default_factory=lambda: secrets.token_bytes(16))
-    pin_digest: bytes = b""
+    session: pkcs11.Session
+    salt: bytes
+    pin_digest: bytes
+    is_lasting: bool
+    users: int = 0
+
+
+@dataclass
+class _Door:
+    """What a process knows of one token: its login while there is one, and the wrong PINs in a row."""
+
+    login: _Login | None = None
     failures: int = 0
     last_failure: datetime = _NEVER
 
@@ -56,15 +77,20 @@ _LOCK = threading.RLock()
 """Held for every call into a module: python-pkcs11 initialises modules for one thread (C_Initialize(NULL)),
 so a lock for each token would let two tokens of one module collide."""
 
-_logins: dict[tuple[Path, str], _Login] = {}
+_doors: dict[tuple[Path, str], _Door] = {}
 
 
 @dataclass(frozen=True)
 class TokenKeyStore:
-    """The keys in the token labelled `token` that the PKCS #11 library `module` reaches."""
+    """The keys in the token labelled `token` that the PKCS #11 library `module` reaches.
+
+    The keys of a lasting store log in again by themselves after their token was away: their PIN stays in
+    memory while they are open. That is for the service's own keys, never for an official's.
+    """
 
     module: Path
     token: str
+    is_lasting: bool = False
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the keys kept here, sorted. Raises TokenNotFound."""
@@ -79,27 +105,25 @@ class TokenKeyStore:
         """
         require_key_name(name)
         with self._any_session() as session:
-            certificates = _read_certificates(session, name)
+            certificates = read_certificates(session, name)
             if not certificates:
-                _public_key(session, name)
+                find_public_key(session, name)
             return certificates
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
-        """Make a key in the token: `p256`, `p384` or `rsa3072`. It signs, and nothing reads it out.
+        """Make a key in the token: `p256`, `p384`, `rsa3072` or `ed25519`, if the token has that kind.
 
         Raises KeyAlreadyExists, KeyNameNotAllowed, AlgorithmNotSupported, WrongPassphrase, KeyLocked,
         PinLocked or TokenNotFound.
         """
         require_key_name(name)
-        if algorithm not in (*_CURVES, "rsa3072"):
-            raise AlgorithmNotSupported("A token's key must be p256, p384 or rsa3072.")
-        with _LOCK:
-            session = self._log_in(passphrase, now)
-            with self._told(session):
-                if list(session.get_objects({Attribute.LABEL: name})):
-                    raise KeyAlreadyExists(f"A key named {name} exists already.")
-                _generate(session, name, algorithm)
-                return self._bare_key(session, name)
+        if algorithm not in (*CURVES, "rsa3072"):
+            raise AlgorithmNotSupported("A token's key must be p256, p384, rsa3072 or ed25519.")
+        with self._logged_in(passphrase, now) as session:
+            if list(session.get_objects({Attribute.LABEL: name})):
+                raise KeyAlreadyExists(f"A key named {name} exists already.")
+            generate_pair(session, name, algorithm)
+            return self.open_bare_key(name, passphrase, now=now)
 
     def add_certificates(
         self, name: str, certificates: Sequence[x509.Certificate], passphrase: str, *, now: datetime
@@ -108,70 +132,106 @@ class TokenKeyStore:
 
         Raises KeyFileDamaged when the certificate is not the key's, and what `open_bare_key` raises.
         """
-        with _LOCK:
-            session = self._session_for(name, passphrase, now)
-            with self._told(session):
-                if not certificates or certificates[0].public_key() != _public_key(session, name):
-                    raise KeyFileDamaged("The certificate does not belong to the private key.")
-                _write_certificates(session, name, certificates)
+        self._require_key(name)
+        with self._logged_in(passphrase, now) as session:
+            if not certificates or certificates[0].public_key() != find_public_key(session, name):
+                raise KeyFileDamaged("The certificate does not belong to the private key.")
+            write_certificates(session, name, certificates)
 
     def open_key(self, name: str, passphrase: str, *, now: datetime) -> OpenKey:
-        """Open a key that has a certificate. It signs until the token is removed.
+        """Open a key that has a certificate. It signs until it is closed, or its token is removed.
 
         Raises WrongPassphrase, KeyLocked (wait), PinLocked (the token takes no PIN any more), KeyNotFound,
         KeyNameNotAllowed, KeyFileDamaged or TokenNotFound.
         """
         with _LOCK:
-            session = self._session_for(name, passphrase, now)
-            with self._told(session):
-                key = self._bare_key(session, name)
-                certificates = _read_certificates(session, name)
+            key = self.open_bare_key(name, passphrase, now=now)
+            certificates = self.certificates(name)
         if not certificates or certificates[0].public_key() != key.public_key:
+            key.close()
             raise KeyFileDamaged(f"The certificate of the key {name} is missing or another key's.")
-        return OpenKey(name, certificates[0], certificates[1:], key.sign)
+        return OpenKey(name, certificates[0], certificates[1:], key.sign, key.close)
 
     def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
         """Open a key whatever its certificate. Raises as `open_key`."""
+        public_key = self._require_key(name)
+        sign, close = self._signing(name, public_key, passphrase, now)
+        return BareKey(name, public_key, *until_closed(sign, close))
+
+    def change_passphrase(self, name: str, old: str, new: str, *, now: datetime) -> None:
+        """Give the token another PIN, for every key in it.
+
+        Raises WrongPassphrase, KeyLocked, PinLocked, WeakPassphrase (the token does not take the new PIN),
+        KeyNotFound, KeyNameNotAllowed or TokenNotFound.
+        """
+        self._require_key(name)
+        with self._logged_in(old, now) as session:
+            try:
+                session.set_pin(old, new)
+            except (pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinTooWeak):
+                raise WeakPassphrase("The token does not take this PIN.") from None
+            login = self._door.login
+            assert login is not None
+            login.pin_digest = _digest(new, login.salt)
+
+    # Logging in -----------------------------------------------------------------------------------
+
+    @property
+    def _door(self) -> _Door:
+        return _doors.setdefault((self.module, self.token), _Door())
+
+    @contextmanager
+    def _logged_in(self, pin: str, now: datetime) -> Iterator[pkcs11.Session]:
         with _LOCK:
-            session = self._session_for(name, passphrase, now)
-            with self._told(session):
-                return self._bare_key(session, name)
+            login = self._log_in(pin, now)
+            try:
+                with self._told(login):
+                    yield login.session
+            finally:
+                self._let_go(login)
 
-    def _session_for(self, name: str, passphrase: str, now: datetime) -> pkcs11.Session:
-        require_key_name(name)
-        with self._any_session() as session:
-            _public_key(session, name)
-        return self._log_in(passphrase, now)
-
-    def _log_in(self, pin: str, now: datetime) -> pkcs11.Session:
-        """Return the token's one session, opened by the PIN or compared with the PIN that opened it.
+    def _log_in(self, pin: str, now: datetime) -> _Login:
+        """Return the process's one login, made with the PIN or compared with the PIN that made it.
 
         PKCS #11 asks for the PIN once for a whole process, so later ones are checked here; wrong ones wait
-        as those of a file do, beside what the token itself counts.
+        as those of a file do, beside what the token itself counts. Whoever takes it lets it go.
         """
-        login = _logins.setdefault((self.module, self.token), _Login())
-        require_waited(login.failures, login.last_failure, now)
-        digest = hashlib.scrypt(pin.encode(), salt=login.salt, n=2**14, r=8, p=1)
+        door = self._door
+        require_waited(door.failures, door.last_failure, now)
         try:
-            if login.session is None:
+            if door.login is None:
                 with self._told():
-                    login.session = self._find_token().open(rw=True, user_pin=pin)
-                login.pin_digest = digest
-            elif not hmac.compare_digest(login.pin_digest, digest):
+                    session = self._find_token().open(rw=True, user_pin=pin)
+                salt = secrets.token_bytes(16)
+                door.login = _Login(session, salt, _digest(pin, salt), self.is_lasting)
+            elif not hmac.compare_digest(door.login.pin_digest, _digest(pin, door.login.salt)):
                 raise WrongPassphrase
         except WrongPassphrase:
-            login.failures, login.last_failure = login.failures + 1, now
+            door.failures, door.last_failure = door.failures + 1, now
             raise
-        login.failures = 0
-        return login.session
+        door.failures = 0
+        door.login.users += 1
+        return door.login
+
+    def _let_go(self, login: _Login) -> None:
+        """Log out when nobody uses the login any more."""
+        with _LOCK:
+            login.users -= 1
+            if login.users == 0:
+                self._forget(login)
+
+    def _forget(self, login: _Login) -> None:
+        if self._door.login is login:
+            self._door.login = None
+            _close(login.session)
 
     @contextmanager
     def _any_session(self) -> Iterator[pkcs11.Session]:
-        """Give the token's session, or one without a PIN, which reads what is public, for this once."""
+        """Give the login's session, or one without a PIN, which reads what is public, for this once."""
         with _LOCK:
-            login = _logins.get((self.module, self.token))
-            if login and login.session:
-                with self._told(login.session):
+            login = self._door.login
+            if login:
+                with self._told(login):
                     yield login.session
                 return
             with self._told():
@@ -179,152 +239,126 @@ class TokenKeyStore:
                 try:
                     yield session
                 finally:
-                    session.close()
+                    _close(session)
+
+    def _require_key(self, name: str) -> PublicKey:
+        """Return the public half, before a PIN is tried for a key that is not there. Raises KeyNotFound."""
+        require_key_name(name)
+        with self._any_session() as session:
+            return find_public_key(session, name)
 
     def _find_token(self) -> pkcs11.Token:
-        return pkcs11.lib(str(self.module)).get_token(token_label=self.token)
+        for pause in (*_PAUSES, None):
+            library = pkcs11.lib(str(self.module))
+            try:
+                return library.get_token(token_label=self.token)
+            except pkcs11.PKCS11Error:
+                if pause is None or self._would_disturb():
+                    raise
+                _start_anew(self.module)
+                time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _would_disturb(self) -> bool:
+        """Tell whether starting the module anew would end a session that cannot log in again by itself."""
+        doors = [door for (module, _), door in _doors.items() if module == self.module]
+        return any(door.login and not door.login.is_lasting for door in doors)
 
     @contextmanager
-    def _told(self, session: pkcs11.Session | None = None) -> Iterator[None]:
+    def _told(self, login: _Login | None = None) -> Iterator[None]:
         """Tell the module's errors in our words. Causes are cut off: their frames may hold the PIN."""
+        if login and self._door.login is not login:
+            # A module may give its number to another session meanwhile, so it is not even tried.
+            raise TokenNotFound(self.token, "it was away")
         try:
             yield
         except _WRONG_PIN:
             raise WrongPassphrase from None
         except pkcs11.PinLocked:
             raise PinLocked from None
+        except _UNSUITABLE:
+            raise AlgorithmNotSupported("The token has no keys of this kind.") from None
         except pkcs11.PKCS11Error as error:
             # Whatever else fails, a session that may be dead is not used again: the next act logs in anew.
-            login = _logins.get((self.module, self.token))
-            if login and session is not None and login.session is session:
-                login.session = None
-                _close(session)
-            raise TokenNotFound(
-                f"The token {self.token} is missing or does not answer ({type(error).__name__})."
-            ) from None
+            if login:
+                self._forget(login)
+            raise TokenNotFound(self.token, type(error).__name__) from None
 
-    def _bare_key(self, session: pkcs11.Session, name: str) -> BareKey:
-        public_key = _public_key(session, name)
-        private_key = _only(session, ObjectClass.PRIVATE_KEY, name)
-        return BareKey(name, public_key, self._sign_with(session, private_key, public_key))
+    # Signing --------------------------------------------------------------------------------------
 
-    def _sign_with(
-        self, session: pkcs11.Session, private_key: pkcs11.Object, public_key: PublicKey
-    ) -> Callable[[bytes], bytes]:
-        assert isinstance(private_key, pkcs11.SignMixin)
+    def _signing(
+        self, name: str, public_key: PublicKey, pin: str, now: datetime
+    ) -> tuple[Callable[[bytes], bytes], Callable[[], None]]:
+        """Log in; return how a key signs, and how it lets go of the login."""
+        held = self._hold(name, pin, now)
+        kept_pin = pin if self.is_lasting else None
 
-        def sign_rsa(data: bytes) -> bytes:
-            with _LOCK, self._told(session):
-                return private_key.sign(data, mechanism=Mechanism.SHA256_RSA_PKCS)
+        def sign(data: bytes) -> bytes:
+            nonlocal held
+            with _LOCK:
+                try:
+                    with self._told(held[0]):
+                        return _sign(held[1], public_key, data)
+                except TokenNotFound:
+                    if kept_pin is None:
+                        raise
+                    held = self._hold(name, kept_pin, now)
+                with self._told(held[0]):
+                    return _sign(held[1], public_key, data)
 
-        def sign_ecdsa(data: bytes) -> bytes:
-            # SoftHSM 2.6 has the raw mechanism alone: it signs a digest and gives r and s side by side.
-            digest = hashlib.sha256(data).digest()
-            with _LOCK, self._told(session):
-                raw = private_key.sign(digest, mechanism=Mechanism.ECDSA)
-            half = len(raw) // 2
-            return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
+        return sign, lambda: self._let_go(held[0])
 
-        return sign_rsa if isinstance(public_key, rsa.RSAPublicKey) else sign_ecdsa
-
-
-def _generate(session: pkcs11.Session, name: str, algorithm: str) -> None:
-    identifier = secrets.token_bytes(16)
-    private = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.PRIVATE: True}
-    public = {Attribute.PRIVATE: False}
-    usage = MechanismFlag.SIGN | MechanismFlag.VERIFY
-    if algorithm in _CURVES:
-        curve = {Attribute.EC_PARAMS: encode_named_curve_parameters(_CURVES[algorithm])}
-        session.create_domain_parameters(KeyType.EC, curve, local=True).generate_keypair(
-            id=identifier,
-            label=name,
-            store=True,
-            capabilities=usage,
-            mechanism=Mechanism.EC_KEY_PAIR_GEN,
-            public_template=public,
-            private_template=private,
-        )
-    else:
-        session.generate_keypair(
-            KeyType.RSA,
-            3072,
-            id=identifier,
-            label=name,
-            store=True,
-            capabilities=usage,
-            public_template=public,
-            private_template=private,
-        )
+    def _hold(self, name: str, pin: str, now: datetime) -> tuple[_Login, pkcs11.Object]:
+        """Log in and find a private key, for as long as the login is not let go."""
+        with _LOCK:
+            login = self._log_in(pin, now)
+            try:
+                with self._told(login):
+                    return login, only(login.session, ObjectClass.PRIVATE_KEY, name)
+            except BaseException:
+                self._let_go(login)
+                raise
 
 
-def _only(session: pkcs11.Session, object_class: ObjectClass, label: str) -> pkcs11.Object:
-    found = list(session.get_objects({Attribute.CLASS: object_class, Attribute.LABEL: label}))
-    if not found:
-        raise KeyNotFound(f"There is no key named {label}.")
-    if len(found) > 1:
-        raise KeyFileDamaged(f"The token holds several keys named {label}.")
-    return found[0]
+def names_of_own_tokens(module: Path, prefix: str) -> list[str]:
+    """Return the names of the keys that begin so and are in a token labelled with their name.
+
+    Raises TokenNotFound.
+    """
+    with _LOCK:
+        try:
+            labels = {each.label for each in pkcs11.lib(str(module)).get_tokens()}
+        except pkcs11.PKCS11Error as error:
+            raise TokenNotFound(f"{prefix}…", type(error).__name__) from None
+        found = [label for label in labels if label.startswith(prefix)]
+        return [label for label in found if label in TokenKeyStore(module, label).names()]
 
 
-def _public_key(session: pkcs11.Session, name: str) -> PublicKey:
-    found = _only(session, ObjectClass.PUBLIC_KEY, name)
-    assert isinstance(found, pkcs11.PublicKey)
-    encode = encode_rsa_public_key if found.key_type == KeyType.RSA else encode_ec_public_key
-    public_key = load_der_public_key(encode(found))
-    signature_algorithm(public_key)
-    assert isinstance(public_key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey)
-    return public_key
+def _sign(private_key: pkcs11.Object, public_key: PublicKey, data: bytes) -> bytes:
+    assert isinstance(private_key, pkcs11.SignMixin)
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return private_key.sign(data, mechanism=Mechanism.SHA256_RSA_PKCS)
+    if isinstance(public_key, ed25519.Ed25519PublicKey):
+        return private_key.sign(data, mechanism=Mechanism.EDDSA)
+    # SoftHSM 2.6 has the raw mechanism alone: it signs a digest and gives r and s side by side.
+    raw = private_key.sign(hashlib.sha256(data).digest(), mechanism=Mechanism.ECDSA)
+    half = len(raw) // 2
+    return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
 
 
-def _read_certificates(session: pkcs11.Session, name: str) -> tuple[x509.Certificate, ...]:
-    try:
-        return tuple(
-            x509.load_der_x509_certificate(each[Attribute.VALUE])
-            for each in _certificate_objects(session, name)
-        )
-    except ValueError as error:
-        raise KeyFileDamaged(f"The token's certificate of the key {name} cannot be read.") from error
+def _digest(pin: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(pin.encode(), salt=salt, n=2**14, r=8, p=1)
 
 
-def _write_certificates(session: pkcs11.Session, name: str, certificates: Sequence[x509.Certificate]) -> None:
-    for old in _certificate_objects(session, name):
-        old.destroy()
-    identifier = _only(session, ObjectClass.PUBLIC_KEY, name)[Attribute.ID]
-    # The leaf comes last: after a crash the key is without a certificate, never with half a chain.
-    for position, certificate in reversed(list(enumerate(certificates))):
-        session.create_object(
-            {
-                Attribute.CLASS: ObjectClass.CERTIFICATE,
-                Attribute.CERTIFICATE_TYPE: CertificateType.X_509,
-                Attribute.TOKEN: True,
-                Attribute.PRIVATE: False,
-                Attribute.LABEL: _certificate_label(name, position),
-                Attribute.ID: b"" if position else identifier,
-                Attribute.SUBJECT: certificate.subject.public_bytes(),
-                Attribute.ISSUER: certificate.issuer.public_bytes(),
-                Attribute.VALUE: certificate.public_bytes(Encoding.DER),
-            }
-        )
-
-
-def _certificate_objects(session: pkcs11.Session, name: str) -> list[pkcs11.Object]:
-    """List the leaf's object and those of its chain, in order."""
-    found: list[pkcs11.Object] = []
-    while True:
-        label = _certificate_label(name, len(found))
-        wanted = {Attribute.CLASS: ObjectClass.CERTIFICATE, Attribute.LABEL: label}
-        objects = list(session.get_objects(wanted))
-        if not objects:
-            return found
-        found.append(objects[0])
-
-
-def _certificate_label(name: str, position: int) -> str:
-    return f"{name}/{position}" if position else name
+def _start_anew(module: Path) -> None:
+    """End every session at a module's tokens, and have its next use initialise it again."""
+    for (of, _), door in _doors.items():
+        if of == module:
+            door.login = None
+    with suppress(pkcs11.PKCS11Error):
+        pkcs11.lib(str(module)).finalize()
 
 
 def _close(session: pkcs11.Session) -> None:
-    try:
+    with suppress(pkcs11.PKCS11Error):
         session.close()
-    except pkcs11.PKCS11Error:
-        return

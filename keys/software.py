@@ -6,12 +6,11 @@ Argon2id (RFC 9106). `<name>.pem` beside it holds the certificate and its chain,
 """
 
 import json
-import os
 import secrets
 import unicodedata
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +33,7 @@ from keys.errors import (
     WeakPassphrase,
     WrongPassphrase,
 )
+from keys.files import write_file
 from keys.lockout import counting_failures
 from keys.store import (
     BareKey,
@@ -43,10 +43,16 @@ from keys.store import (
     require_key_name,
     sign_with,
     signature_algorithm,
+    until_closed,
 )
+
+ROOT_FILES = "root*.pem"
+"""The trust anchors within a key store's folder."""
 
 MINIMUM_PASSPHRASE_LENGTH = 8
 _FORMAT = "canting-key-1"
+_TAG = 16
+"""Octets that AES-GCM adds."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +113,16 @@ class SoftwareKeyStore:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if certificates:
             self._write_certificates(name, certificates)
-        _write(path, sealed, mode=0o600, overwrite=False)
+        write_file(path, sealed, mode=0o600, overwrite=False)
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
         """Make a key without a certificate: `p256`, `p384`, `rsa3072` or `ed25519`.
 
         Raises KeyAlreadyExists, KeyNameNotAllowed, WeakPassphrase or AlgorithmNotSupported.
         """
-        self.add_key(name, generate_key(algorithm), [], passphrase)
-        return self.open_bare_key(name, passphrase, now=now)
+        private_key = generate_key(algorithm)
+        self.add_key(name, private_key, [], passphrase)
+        return BareKey(name, private_key.public_key(), *until_closed(sign_with(private_key)))
 
     def add_certificates(
         self, name: str, certificates: Sequence[x509.Certificate], passphrase: str, *, now: datetime
@@ -139,12 +146,12 @@ class SoftwareKeyStore:
         certificates = self.certificates(name)
         if not certificates or certificates[0].public_key() != private_key.public_key():
             raise KeyFileDamaged(f"The certificate of the key {name} is missing or another key's.")
-        return OpenKey(name, certificates[0], certificates[1:], sign_with(private_key))
+        return OpenKey(name, certificates[0], certificates[1:], *until_closed(sign_with(private_key)))
 
     def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
         """Open a key whatever its certificate. Raises as `open_key`."""
         private_key = self._open(name, passphrase, now)
-        return BareKey(name, private_key.public_key(), sign_with(private_key))
+        return BareKey(name, private_key.public_key(), *until_closed(sign_with(private_key)))
 
     def change_passphrase(self, name: str, old: str, new: str, *, now: datetime) -> None:
         """Encrypt a key anew under another passphrase, with fresh salt and nonce.
@@ -153,14 +160,17 @@ class SoftwareKeyStore:
         """
         new_passphrase(new)
         path = self._existing(name)
-        with self._counting(name, now):
-            der = _decrypt(name, path.read_bytes(), old)
-            _write(path, _encrypt(name, der, new, self.cost), mode=0o600)
+        with self._counting(name, now), _decrypted(name, path.read_bytes(), old) as der:
+            write_file(path, _encrypt(name, der, new, self.cost), mode=0o600)
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the names of the roots whose certificates lie here, sorted; their keys belong offline."""
+        return tuple(sorted(path.stem for path in self.folder.glob(ROOT_FILES)))
 
     def add_revocation_list(self, name: str, der: bytes) -> None:
         """Keep the revocation list that the authority `name` signed beside its certificate."""
         require_key_name(name)
-        _write(self.folder / f"{name}.crl", der, mode=0o644)
+        write_file(self.folder / f"{name}.crl", der, mode=0o644)
 
     def revocation_list(self, name: str) -> bytes | None:
         """Return the revocation list kept beside an authority's certificate, DER, if there is one."""
@@ -170,8 +180,8 @@ class SoftwareKeyStore:
 
     def _open(self, name: str, passphrase: str, now: datetime) -> PrivateKey:
         path = self._existing(name)
-        with self._counting(name, now):
-            private_key = load_der_private_key(_decrypt(name, path.read_bytes(), passphrase), None)
+        with self._counting(name, now), _decrypted(name, path.read_bytes(), passphrase) as der:
+            private_key = load_der_private_key(der, None)
         signature_algorithm(private_key.public_key())
         return private_key  # type: ignore[return-value]
 
@@ -180,7 +190,7 @@ class SoftwareKeyStore:
 
     def _write_certificates(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
         pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
-        _write(self.folder / f"{name}.pem", pem, mode=0o644)
+        write_file(self.folder / f"{name}.pem", pem, mode=0o644)
 
     def _existing(self, name: str) -> Path:
         path = self._key_path(name)
@@ -208,7 +218,7 @@ def load_certificates(path: Path) -> tuple[x509.Certificate, ...]:
         raise KeyFileDamaged(f"{path.name} does not hold certificates in PEM.") from error
 
 
-def _encrypt(name: str, der: bytes, passphrase: str, cost: KdfCost) -> bytes:
+def _encrypt(name: str, der: bytes | bytearray, passphrase: str, cost: KdfCost) -> bytes:
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
     header = {
         "format": _FORMAT,
@@ -223,7 +233,17 @@ def _encrypt(name: str, der: bytes, passphrase: str, cost: KdfCost) -> bytes:
     return json.dumps(file, indent=2).encode() + b"\n"
 
 
-def _decrypt(name: str, file: bytes, passphrase: str) -> bytes:
+@contextmanager
+def _decrypted(name: str, file: bytes, passphrase: str) -> Iterator[bytearray]:
+    """Give a key's PKCS #8, and wipe it from memory afterwards."""
+    der = _decrypt(name, file, passphrase)
+    try:
+        yield der
+    finally:
+        der[:] = bytes(len(der))
+
+
+def _decrypt(name: str, file: bytes, passphrase: str) -> bytearray:
     try:
         header = json.loads(file)
         ciphertext, nonce = b64decode(header.pop("ciphertext")), b64decode(header.pop("nonce"))
@@ -236,7 +256,9 @@ def _decrypt(name: str, file: bytes, passphrase: str) -> bytes:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyFileDamaged(f"The file of the key {name} cannot be read.") from error
     try:
-        return key.decrypt(nonce, ciphertext, _associated(header))
+        der = bytearray(len(ciphertext) - _TAG)
+        key.decrypt_into(nonce, ciphertext, _associated(header), der)
+        return der
     except InvalidTag:
         # The cause is cut off so that no frame with the passphrase hangs on the error.
         raise WrongPassphrase from None
@@ -261,28 +283,3 @@ def _associated(header: dict[str, object]) -> bytes:
 
 def _text(value: bytes) -> str:
     return b64encode(value).decode()
-
-
-def _write(path: Path, content: bytes, *, mode: int, overwrite: bool = True) -> None:
-    """Write a file that is whole or absent after any crash. Raises KeyAlreadyExists unless `overwrite`."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            # A link, unlike a rename, fails when another process has made the file meanwhile.
-            path.hardlink_to(temporary)
-    except FileExistsError as error:
-        raise KeyAlreadyExists(f"{path.name} exists already.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

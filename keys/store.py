@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from keys.errors import AlgorithmNotSupported, KeyNameNotAllowed
+from keys.errors import AlgorithmNotSupported, KeyClosed, KeyNameNotAllowed
 
 ROOT = "root"
 ISSUING = "issuing"
@@ -26,19 +26,33 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
+def _nothing_to_close() -> None:
+    return
+
+
 @dataclass(frozen=True)
 class OpenKey:
-    """A key with a certificate, opened for use.
+    """A key with a certificate, opened for use: `with` it, or until `close` is called.
 
     `chain` runs from the issuer of `certificate` to the trust anchor, and is empty for a root.
     `sign` takes the data itself, hashes it with SHA-256 and returns the signature: DER ECDSA-Sig-Value
-    for P-256 and P-384, PKCS #1 v1.5 for RSA. It is the only way to the private half.
+    for P-256 and P-384, PKCS #1 v1.5 for RSA. It is the only way to the private half, and raises KeyClosed
+    once the key was closed.
     """
 
     name: str
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
     sign: Callable[[bytes], bytes]
+    close: Callable[[], None] = _nothing_to_close
+    sign_shown: Callable[[bytes, bytes], bytes] | None = None
+    """As `sign`, with the content that the data speaks of beside it: for a signer that looks at it first."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True)
@@ -48,10 +62,17 @@ class BareKey:
     name: str
     public_key: PublicKey
     sign: Callable[[bytes], bytes]
+    close: Callable[[], None] = _nothing_to_close
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
 
-class KeyStore(Protocol):
-    """Where keys are kept, by name: `root`, `issuing`, `tsa`, `seal`, `log` and `official-<slug>`."""
+class KeyVault(Protocol):
+    """Where private keys are kept, by name: files, a token, or the signer's process."""
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the keys kept here, sorted."""
@@ -76,6 +97,27 @@ class KeyStore(Protocol):
     def open_bare_key(self, name: str, passphrase: str, *, now: datetime) -> BareKey:
         """Open a key whatever its certificate. Raises as `open_key`."""
 
+    def change_passphrase(self, name: str, old: str, new: str, *, now: datetime) -> None:
+        """Protect a key by another passphrase. Raises WeakPassphrase, and as `open_key`."""
+
+
+class KeyStore(KeyVault, Protocol):
+    """All keys of a city: `root`, `issuing`, `tsa`, `ocsp`, `seal`, `log` and `official-<slug>`."""
+
+    def add_key(
+        self, name: str, private_key: PrivateKey, certificates: Sequence[x509.Certificate], passphrase: str
+    ) -> None:
+        """Keep a root's key. Other keys are made where they stay, by `generate_key`."""
+
+    def roots(self) -> tuple[str, ...]:
+        """Return the names of the roots whose certificates are kept here, sorted."""
+
+    def add_revocation_list(self, name: str, der: bytes) -> None:
+        """Keep the revocation list that a root signed."""
+
+    def revocation_list(self, name: str) -> bytes | None:
+        """Return the revocation list of a root, DER, if there is one."""
+
 
 def require_key_name(name: str) -> None:
     """Raise KeyNameNotAllowed unless the name may be a key's, in a folder and as a token's label."""
@@ -97,6 +139,33 @@ def signature_algorithm(public_key: object) -> str:
     if isinstance(public_key, ed25519.Ed25519PublicKey):
         return "ed25519"
     raise AlgorithmNotSupported("A key must be P-256, P-384, RSA of at least 3072 bits, or Ed25519.")
+
+
+def until_closed(
+    sign: Callable[..., bytes], then: Callable[[], None] = _nothing_to_close
+) -> tuple[Callable[..., bytes], Callable[[], None]]:
+    """Return the `sign` and the `close` of an opened key.
+
+    Closing lets go of the given function, so that nothing holds the private half any longer, calls `then`,
+    once, and makes `sign` raise KeyClosed. A signature under way is finished.
+    """
+    held = [sign]
+
+    def sign_while_open(*data: bytes) -> bytes:
+        try:
+            opened = held[0]
+        except IndexError:
+            raise KeyClosed from None
+        return opened(*data)
+
+    def close() -> None:
+        try:
+            held.pop()
+        except IndexError:
+            return
+        then()
+
+    return sign_while_open, close
 
 
 def sign_with(private_key: PrivateKey) -> Callable[[bytes], bytes]:

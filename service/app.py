@@ -1,8 +1,6 @@
 """create_app(): the whole service put together: routers, errors, headers, jobs."""
 
-import logging
 import secrets
-import sys
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +20,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keys.errors import KeysError
-from keys.software import SoftwareKeyStore
 from service import operations, site
 from service.accounts import account_pages, officer_pages
 from service.accounts import api as accounts_api
@@ -48,6 +45,7 @@ from service.errors import (
     problem,
     translate_foreign,
 )
+from service.logs import configure_logging
 from service.openapi import describe_api
 from service.permits import api as permits_api
 from service.permits import batch_api, batch_pages, mandate_pages
@@ -57,6 +55,7 @@ from service.permits.workshop import witnesses_of
 from service.pki import api as pki_api
 from service.pki import pages as pki_pages
 from service.pki.answers import Responders
+from service.pki.store import open_store
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
 from service.verification import pages as verification_pages
@@ -126,9 +125,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.witnesses = witnesses_of(settings)
     app.state.operations_keys = None
     app.state.batch_runs = BatchRuns()
-    app.state.responders = Responders(
-        SoftwareKeyStore(settings.effective_keys_folder), settings.operations_passphrase
-    )
+    app.state.responders = Responders(open_store(settings), settings.operations_passphrase)
     for router in ROUTERS:
         app.include_router(router)
     if settings.environment == "demo":
@@ -154,21 +151,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(app.state.batch_runs.close)
         app.state.sandbox.close()
         app.state.engine.dispose()
-
-
-def configure_logging() -> None:
-    """Write one JSON line an event to standard error: names and references, never values typed."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )
-    for library in ("pyhanko", "pyhanko_certvalidator"):
-        # They log whole tracebacks of whatever a hostile file provokes.
-        logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 # Errors ---------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from service.catalogue.load import DATA_FOLDER, check_command, load_command
 from service.console import (
     Refused,
     opened,
+    read_key_settings,
     read_secret,
     read_settings,
     require_free_port,
@@ -120,6 +121,14 @@ def _on_stop_signals(react: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, react)
+
+
+@app.command()
+def signer() -> None:
+    """Hold the service's own keys in a process of its own, and answer at CANTING_SIGNER_SOCKET."""
+    from service.signer_process import run_signer
+
+    run_signer(read_key_settings())
 
 
 @app.command()

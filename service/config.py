@@ -26,7 +26,44 @@ class TsaAddress:
 LOCAL_TSA = TsaAddress("local")
 
 
-class Settings(BaseSettings):
+class KeySettings(BaseSettings):
+    """Where the keys are: all that a signer's process is told.
+
+    `keys_folder` holds encrypted key files and what is published of them; default: `keys` in the data
+    folder. `officials_folder` holds officials' keys where those shall lie apart.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CANTING_", extra="ignore", frozen=True)
+
+    base_url: str = "http://127.0.0.1:8000"
+    data_folder: Path = Path("var")
+
+    keys_folder: Path | None = None
+    officials_folder: Path | None = None
+    operations_passphrase: SecretStr = SecretStr("")
+    """Opens the service's own keys (issuing CA, TSA, OCSP responder, seal, log), never an official's."""
+
+    token_module: Path | None = None
+    """The library that reaches the tokens; empty: keys lie in encrypted files."""
+    token_label: str = "canting"  # noqa: S105 - a label
+    """The label of the token with the service's own keys; an official's token is labelled as their key."""
+
+    signer_socket: Path | None = None
+    """Where a signer's process listens that holds the service's own keys; empty: this process opens them."""
+    signer_user: str = ""
+    """The user whom a signer answers beside its own: the name or number of the web process's."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @property
+    def effective_keys_folder(self) -> Path:
+        return self.keys_folder or self.data_folder / "keys"
+
+
+class Settings(KeySettings):
     """Everything an installation may choose.
 
     Secrets are `SecretStr`, so they never appear in a log or a traceback. In production the
@@ -34,11 +71,7 @@ class Settings(BaseSettings):
     PKI whose certificates are samples unless `is_sample` says so on every page and paper.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CANTING_", extra="ignore", frozen=True)
-
     environment: Literal["production", "demo", "test"] = "production"
-    base_url: str = "http://127.0.0.1:8000"
-    data_folder: Path = Path("var")
     city_name: str = "Kota Pekalongan"
     help_contact: str = "dpmptsp@contoh.invalid"
     is_sample: bool = True
@@ -63,11 +96,6 @@ class Settings(BaseSettings):
     wrapping_keys: SecretStr
     """Keys that wrap uploads' data keys: `id:base64(32 bytes)`, comma-separated, the current one first."""
 
-    keys_folder: Path | None = None
-    """Encrypted key files and published certificates; default: `keys` in the data folder."""
-    operations_passphrase: SecretStr = SecretStr("")
-    """Opens the service's own keys (TSA, seal, log), never an official's."""
-
     tsa_urls: str = "local"
     """Time-stamping authorities in their order: `local`, or `name=address` with a policy after it or not."""
 
@@ -89,11 +117,6 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     trusted_proxy_hops: int = Field(default=0, ge=0, le=5)
 
-    @field_validator("base_url")
-    @classmethod
-    def _without_trailing_slash(cls, value: str) -> str:
-        return value.rstrip("/")
-
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -114,6 +137,14 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _one_holder_of_the_keys(self) -> Self:
+        if self.signer_socket and self.operations_passphrase.get_secret_value():
+            raise ValueError(
+                "CANTING_OPERATIONS_PASSPHRASE is the signer's alone beside CANTING_SIGNER_SOCKET"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _safe_for_production(self) -> Self:
         if self.environment != "production":
             return self
@@ -130,10 +161,6 @@ class Settings(BaseSettings):
     @property
     def effective_storage_url(self) -> str:
         return self.storage_url or (self.data_folder / "storage").absolute().as_uri()
-
-    @property
-    def effective_keys_folder(self) -> Path:
-        return self.keys_folder or self.data_folder / "keys"
 
     @property
     def tsa_addresses(self) -> tuple[TsaAddress, ...]:

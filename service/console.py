@@ -5,19 +5,22 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import typer
 from alembic.runtime.migration import MigrationContext
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from keys.errors import KeysError
+from keys.errors import KeysError, TokenNotFound
 from service import jobs
 from service.audit import AuditChainBroken
-from service.config import Settings
+from service.config import KeySettings, Settings
 from service.database import open_engine
 from service.errors import ServiceError
 from service.storage import StorageUnsuitable, probe_storage
+
+Kind = TypeVar("Kind", bound=KeySettings)
 
 
 class Refused(Exception):
@@ -35,8 +38,17 @@ def say(message_id: str, message_en: str) -> None:
 
 def read_settings() -> Settings:
     """Read the settings from the environment. Raises Refused naming each that will not do."""
+    return _read(Settings)
+
+
+def read_key_settings() -> KeySettings:
+    """Read what a signer's process is told, and no more. Raises as `read_settings`."""
+    return _read(KeySettings)
+
+
+def _read(kind: type[Kind]) -> Kind:
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         sentences = [_sentence(item["loc"], item["type"], item["msg"]) for item in error.errors()]
         ids, ens = zip(*sentences, strict=True)
@@ -147,6 +159,16 @@ KEY_SENTENCES = {
         "Token tidak ditemukan atau tidak menjawab. Periksa sambungan, label, dan pustaka PKCS#11-nya.",
         "The token is missing or does not answer. Check its connection, its label and its PKCS#11 library.",
     ),
+    "signer_not_found": (
+        "Proses penanda tangan tidak menjawab di CANTING_SIGNER_SOCKET. Jalankan `canting signer`.",
+        "The signer's process does not answer at CANTING_SIGNER_SOCKET. Run `canting signer`.",
+    ),
+    "purpose_refused": (
+        "Ini tidak dapat dilakukan lewat proses penanda tangan. Jalankan di tempat kunci disimpan, "
+        "tanpa CANTING_SIGNER_SOCKET.",
+        "This cannot be done through the signer's process. Run it where the keys are kept, "
+        "without CANTING_SIGNER_SOCKET.",
+    ),
     "weak_passphrase": (
         "Frasa sandi, juga CANTING_OPERATIONS_PASSPHRASE, sedikitnya 8 karakter.",
         "A passphrase, CANTING_OPERATIONS_PASSPHRASE too, needs at least 8 characters.",
@@ -171,6 +193,9 @@ def sentences_of(error: Exception) -> tuple[str, str]:
             return " ".join(p.message_id for p in problems), " ".join(p.message_en for p in problems)
         case ServiceError():
             return error.message("id"), error.message("en")
+        case TokenNotFound(token=token):
+            id_, en = KEY_SENTENCES[error.code]
+            return f"{id_} Label yang dicari: {token}.", f"{en} The label looked for: {token}."
         case KeysError():
             return KEY_SENTENCES.get(error.code, (f"Kunci bermasalah: {error}", f"{error}"))
         case AuditChainBroken():

@@ -154,6 +154,16 @@ FOREIGN_ERRORS: dict[str, Refusal] = {
         "Perangkat kunci tidak dapat dihubungi. Tidak ada yang berubah; coba lagi nanti.",
         "The key's device cannot be reached. Nothing was changed; try again later.",
     ),
+    "signer_not_found": Refusal(
+        503,
+        "Layanan penanda tangan tidak menjawab. Tidak ada yang berubah; coba lagi beberapa menit lagi.",
+        "The signing process does not answer. Nothing was changed; try again in a few minutes.",
+    ),
+    "purpose_refused": Refusal(
+        503,
+        "Layanan penanda tangan menolak permintaan ini. Tidak ada yang berubah; hubungi administrator.",
+        "The signing process refused this request. Nothing was changed; ask the administrator.",
+    ),
     "weak_passphrase": Refusal(
         422,
         "Frasa sandi terlalu pendek. Gunakan sedikitnya 8 karakter.",

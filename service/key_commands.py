@@ -12,7 +12,6 @@ from sqlmodel import Session
 from keys.errors import WrongPassphrase
 from keys.hierarchy import sign_root_list
 from keys.revocation import Revocation
-from keys.software import SoftwareKeyStore
 from service import clock
 from service.accounts.access import SERVICE
 from service.config import parse_wrapping_keys
@@ -27,6 +26,7 @@ from service.pki.register import (
     reinstate_certificate,
     revoke_certificate,
 )
+from service.pki.store import open_store
 from service.rewrap import rewrap_secrets
 
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign, and those that encrypt.")
@@ -56,7 +56,8 @@ def keys_init(secret_fd: SecretFd = None) -> None:
     settings = read_settings()
     passphrase = read_secret(ROOT_PROMPT, secret_fd)
     keys = make_hierarchy(settings, root_passphrase=passphrase, now=clock.now())
-    say(f"Kunci dibuat di {keys.folder}.", f"The keys were made in {keys.folder}.")
+    names = ", ".join(keys.names())
+    say(f"Kunci dibuat: {names}.", f"The keys were made: {names}.")
 
 
 @keys_app.command("enrol")
@@ -75,7 +76,7 @@ def keys_passphrase(
     secret_fd: SecretFd = None,
 ) -> None:
     """Change a key's passphrase. Asks for the old one and the new one (two lines of --secret-fd)."""
-    keys = SoftwareKeyStore(read_settings().effective_keys_folder)
+    keys = open_store(read_settings())
     if name not in keys.names():
         raise Refused(
             f"Tidak ada kunci bernama {name}. Nama kunci pejabat tercantum di akunnya.",
@@ -100,7 +101,7 @@ def keys_list() -> None:
     with opened(settings) as engine:
         require_schema(engine)
         with transaction(engine) as session:
-            keys = SoftwareKeyStore(settings.effective_keys_folder)
+            keys = open_store(settings)
             record_folder(session, keys, clock.now())
             for each in key_overview(session, settings.tsa_addresses, clock.now(), keys.names()):
                 days = [_day(moment) for moment in (each.not_after, each.act_from, each.verifiable_until)]
@@ -160,7 +161,7 @@ def _change_certificate(change: Callable[[Session, datetime], object]) -> None:
     with opened(settings) as engine:
         require_schema(engine)
         with transaction(engine) as session:
-            record_folder(session, SoftwareKeyStore(settings.effective_keys_folder), clock.now())
+            record_folder(session, open_store(settings), clock.now())
             change(session, clock.now())
 
 
@@ -191,7 +192,7 @@ def keys_root_list(
     secret_fd: SecretFd = None,
 ) -> None:
     """Sign the root's revocation list anew, once a year. Asks for the root's passphrase."""
-    keys = SoftwareKeyStore(read_settings().effective_keys_folder)
+    keys = open_store(read_settings())
     passphrase = read_secret(ROOT_PROMPT, secret_fd, is_new=False)
     revocation = None
     if revoke:

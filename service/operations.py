@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, text
 
 from keys.errors import KeyNotFound
-from keys.software import SoftwareKeyStore
 from service import jobs
 from service.accounts.access import PUBLIC, Actor, allow
 from service.accounts.links import one_time_address
@@ -35,6 +34,7 @@ from service.permits.workshop import SigningUnavailable, printing_of
 from service.pki.outside import REFRESH_JOB, refresh_outside_lists, stamps_until
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import PUBLISH_JOB
+from service.pki.store import open_store
 from service.pki.tsa import ordered_timestamper, outside_tsas, time_anchors
 from service.storage import Storage, open_storage
 from service.transparency.log import commit_audit_trail
@@ -98,7 +98,7 @@ def open_keys(app: FastAPI) -> None:
     settings: Settings = app.state.settings
     try:
         own = open_operations_keys(
-            settings.effective_keys_folder, settings.operations_passphrase.get_secret_value(), now
+            open_store(settings), settings.operations_passphrase.get_secret_value(), now
         )
         timestamper = ordered_timestamper(
             settings.tsa_addresses,
@@ -135,7 +135,7 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
             send_overdue_alarms(session, now())
 
     def publish() -> None:
-        keys = SoftwareKeyStore(settings.effective_keys_folder)
+        keys = open_store(settings)
         passphrase = settings.operations_passphrase.get_secret_value()
         if keys.names():
             publish_revocation_lists(engine, keys, passphrase, now())

@@ -42,6 +42,7 @@ from service.permits.compose import Printing
 from service.permits.desk import name_files
 from service.permits.issue import Workshop
 from service.permits.signer import open_operations_keys
+from service.pki.store import open_store
 from service.web import CSRF_COOKIE, CSRF_HEADER
 
 REVIEWING = (
@@ -81,7 +82,7 @@ def open_house(engine: Engine, settings: Settings) -> Iterator[House]:
     moment = clock.now() - timedelta(days=1)
     cases.make_keys(settings.effective_keys_folder, moment)
     app = create_app(settings.model_copy(update={"trusted_proxy_hops": 1}), engine)
-    keys = open_operations_keys(settings.effective_keys_folder, cases.OPERATIONS_PASSPHRASE, clock.now)
+    keys = open_operations_keys(open_store(settings), cases.OPERATIONS_PASSPHRASE, clock.now)
     printing = Printing(settings.base_url, is_sample=True)
     workshop = Workshop(engine, app.state.storage, keys.timestamper, clock.now, printing)
     with transaction(engine) as session:

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from keys.authority import Subject
 from keys.hierarchy import enrol_official, init_hierarchy
 from keys.software import SoftwareKeyStore
-from keys.store import OpenKey
+from keys.store import KeyStore, OpenKey
 from service.accounts.models import User
 from service.applications import review
 from service.applications.models import Application
@@ -111,6 +111,12 @@ def make_city(
 def make_keys(folder: Path, now: datetime) -> SoftwareKeyStore:
     """Make a hierarchy with one official, its passphrases cheap to check."""
     keys = SoftwareKeyStore(folder, FAST)
+    fill_keys(keys, now)
+    return keys
+
+
+def fill_keys(keys: KeyStore, now: datetime) -> None:
+    """Make a hierarchy with one official, `official-head`, in an empty key store."""
     init_hierarchy(
         keys,
         organisation="Kota Contoh",
@@ -126,7 +132,6 @@ def make_keys(folder: Path, now: datetime) -> SoftwareKeyStore:
         operations_passphrase=OPERATIONS_PASSPHRASE,
         now=now,
     )
-    return keys
 
 
 def draft_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:

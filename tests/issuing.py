@@ -36,7 +36,7 @@ class Desk:
 def open_desk(database: str, storage: str, keys: Path) -> Desk:
     """Open a desk for the head of office on addresses of a database and a storage."""
     engine = open_engine(database)
-    operations = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, clock.now)
+    operations = open_operations_keys(SoftwareKeyStore(keys), cases.OPERATIONS_PASSPHRASE, clock.now)
     workshop = Workshop(engine, open_storage(storage), operations.timestamper, clock.now, PRINTING)
     signer = SoftwareKeyStore(keys).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=clock.now())
     with reading(engine) as session:

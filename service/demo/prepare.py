@@ -176,10 +176,10 @@ def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime
     with reading(engine) as session:
         official = session.exec(select(User).where(User.email == signing.email)).one()
     passphrase = settings.operations_passphrase.get_secret_value()
-    keys = open_operations_keys(settings.effective_keys_folder, passphrase, clock.now)
-    signer = open_signer(settings.effective_keys_folder, official, city.passphrase, clock.now())
+    keys = open_operations_keys(hierarchy, passphrase, clock.now)
     storage = open_settings_storage(settings)
-    play_cases(Stage(settings, engine, storage, keys, signer, city, people, now))
+    with open_signer(hierarchy, official, city.passphrase, clock.now()) as signer:
+        play_cases(Stage(settings, engine, storage, keys, signer, city, people, now))
     _expire(engine, now)
     publish_revocation_lists(engine, hierarchy, passphrase, now)
 

@@ -37,6 +37,7 @@ from service.permits.models import Kind
 from service.permits.pages import Passphrase, Text, as_refusal, passphrase_problems
 from service.permits.signer import open_signer
 from service.permits.workshop import WorkshopDep
+from service.pki.store import open_store
 from service.web import SettingsDep, language_of, redirect, render, translate
 
 router = APIRouter(include_in_schema=False)
@@ -219,7 +220,7 @@ def run_batch(
         with reading(workshop.engine) as session:
             find_batch(session, batch_id, actor=actor)
             official = session.get_one(User, actor.id)
-        signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
+        signer = open_signer(open_store(settings), official, passphrase, now())
         runs.start(workshop, batch_id, actor=actor, signer=signer, seen_digest=digest)
     except Exception as failure:
         error = as_refusal(failure)

@@ -84,11 +84,20 @@ class BatchRuns:
     def start(
         self, workshop: Workshop, batch_id: uuid.UUID, *, actor: Actor, signer: OpenKey, seen_digest: str
     ) -> None:
-        """Begin or take up a batch and sign it in the background.
+        """Begin or take up a batch and sign it in the background. The signer is closed when the run is over.
 
         Raises TooManyBatches, what `begin_run` raises, and what speaks against the signer's certificate;
-        nothing was written then.
+        nothing was written then, and the signer is closed.
         """
+        try:
+            self._start(workshop, batch_id, actor, signer, seen_digest)
+        except BaseException:
+            signer.close()
+            raise
+
+    def _start(
+        self, workshop: Workshop, batch_id: uuid.UUID, actor: Actor, signer: OpenKey, seen_digest: str
+    ) -> None:
         with self._lock:
             self._threads = {thread for thread in self._threads if thread.is_alive()}
             if self._closing.is_set() or len(self._threads) >= AT_ONCE:
@@ -129,7 +138,8 @@ def sign_batch(run: Run) -> None:
     """Sign what is left of a batch, until it is done, stopped or taken over, and let it go."""
     try:
         try:
-            _sign_left(run)
+            with run.signer:
+                _sign_left(run)
         finally:
             with transaction(run.workshop.engine) as session:
                 end_run(session, run.batch_id, run.id, actor=run.actor, now=run.workshop.clock())

@@ -32,6 +32,7 @@ from service.permits.signer import open_signer
 from service.permits.workshop import WorkshopDep, show_document
 from service.pki.outside import stamps_until
 from service.pki.overview import own_tsa_end
+from service.pki.store import open_store
 from service.storage import StorageDep
 from service.web import SettingsDep, language_of, redirect, render, translate
 from signing.render import render_document
@@ -103,8 +104,10 @@ def sign(
     try:
         with reading(workshop.engine) as session:
             official = session.get_one(User, actor.id)
-        signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
-        permit = sign_application(workshop, application_id, actor=actor, signer=signer, seen_digest=digest)
+        with open_signer(open_store(settings), official, passphrase, now()) as signer:
+            permit = sign_application(
+                workshop, application_id, actor=actor, signer=signer, seen_digest=digest
+            )
     except Exception as failure:
         error = as_refusal(failure)
         with reading(workshop.engine) as session:
@@ -125,11 +128,12 @@ def finish(
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
     try:
-        signer = open_signer(settings.effective_keys_folder, official, passphrase, now())
+        signer = open_signer(open_store(settings), official, passphrase, now())
     except Exception as failure:
         message = as_refusal(failure).message(language_of(request))
         return redirect(request, "/sign", flash=("notice", message))
-    return _signed(request, finish_issuance(workshop, permit_id, actor=actor, signer=signer))
+    with signer:
+        return _signed(request, finish_issuance(workshop, permit_id, actor=actor, signer=signer))
 
 
 def as_refusal(failure: Exception) -> ServiceError:

@@ -7,13 +7,11 @@ setting, a row, a job, a log line or an exception's text.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from keys import store
 from keys.errors import KeyNotFound
 from keys.hierarchy import latest
-from keys.software import SoftwareKeyStore
-from keys.store import BareKey, OpenKey
+from keys.store import BareKey, KeyStore, OpenKey
 from keys.timestamp import Timestamper, local_timestamper
 from service.accounts.models import User
 from service.errors import ServiceError
@@ -40,20 +38,19 @@ class OperationsKeys:
     log: BareKey
 
 
-def open_signer(keys_folder: Path, official: User, passphrase: str, now: datetime) -> OpenKey:
-    """Open an official's key for one act.
+def open_signer(keys: KeyStore, official: User, passphrase: str, now: datetime) -> OpenKey:
+    """Open an official's key for one act or one batch: `with open_signer(…) as signer`, then it is closed.
 
     Raises NoSigningKey when the account has none, and what the key store raises: WrongPassphrase,
     KeyLocked, KeyNotFound.
     """
     if not official.key_name:
         raise NoSigningKey
-    return SoftwareKeyStore(keys_folder).open_key(official.key_name, passphrase, now=now)
+    return keys.open_key(official.key_name, passphrase, now=now)
 
 
-def open_operations_keys(keys_folder: Path, passphrase: str, now: Callable[[], datetime]) -> OperationsKeys:
+def open_operations_keys(keys: KeyStore, passphrase: str, now: Callable[[], datetime]) -> OperationsKeys:
     """Open the service's own keys. Raises WrongPassphrase, KeyLocked or KeyNotFound."""
-    keys = SoftwareKeyStore(keys_folder)
     if store.TSA not in keys.names():
         raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
     tsa = keys.open_key(latest(keys, store.TSA), passphrase, now=now())

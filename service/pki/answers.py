@@ -10,10 +10,9 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, delete, select
 
 from keys import store
-from keys.hierarchy import generations
+from keys.hierarchy import generations, responder_name
 from keys.ocsp import ALGORITHMS, CertId, CertStatus, answer_beforehand, asked_alone, respond
-from keys.software import SoftwareKeyStore
-from keys.store import OpenKey
+from keys.store import KeyStore, OpenKey
 from service.database import reading, transaction
 from service.pki.models import IssuedCertificate, OcspAnswer
 
@@ -28,7 +27,7 @@ REFRESHED = timedelta(minutes=45)
 class Responders:
     """The OCSP responders' keys that this process has opened, by the name of their issuing CA."""
 
-    keys: SoftwareKeyStore
+    keys: KeyStore
     passphrase: SecretStr
     opened: dict[str, OpenKey] = field(default_factory=dict)
 
@@ -54,11 +53,6 @@ class Responders:
             known = self.keys.open_key(name, self.passphrase.get_secret_value(), now=now)
             self.opened[issuing] = known
         return known
-
-
-def responder_name(issuing: str) -> str:
-    """Return the name of the responder's key that belongs to an issuing CA's."""
-    return store.OCSP + issuing.removeprefix(store.ISSUING)
 
 
 def answer_ocsp(session: Session, query: bytes, responders: Responders, now: datetime) -> bytes:

@@ -15,7 +15,6 @@ from fastapi.responses import Response
 from limits import RateLimitItemPerMinute
 
 from keys.errors import KeyNotFound
-from keys.software import SoftwareKeyStore
 from keys.store import OpenKey
 from keys.timestamp import respond
 from service.accounts.access import PUBLIC, Actor, allow
@@ -25,6 +24,7 @@ from service.database import SessionDep
 from service.errors import NotFound, TooLarge, Unavailable, UnsupportedFile, refusals
 from service.pki.answers import Responders, answer_ocsp, find_answer
 from service.pki.register import newest_list
+from service.pki.store import open_store
 from service.web import SettingsDep
 
 router = APIRouter(prefix="/pki", tags=["pki"])
@@ -220,7 +220,7 @@ def _ocsp(request: Request, session: SessionDep, query: bytes) -> Response:
 
 def _certificate(settings: SettingsDep, name: str, encoding: Encoding) -> bytes:
     try:
-        certificates = SoftwareKeyStore(settings.effective_keys_folder).certificates(name)
+        certificates = open_store(settings).certificates(name)
     except KeyNotFound as error:
         raise NotFound from error
     return certificates[0].public_bytes(encoding)

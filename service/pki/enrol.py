@@ -12,7 +12,8 @@ from sqlmodel import Session, select
 from keys import profiles, store
 from keys.authority import Addresses, Subject
 from keys.hierarchy import enrol_official, init_hierarchy, latest, renew_key
-from keys.software import STRONG, KdfCost, SoftwareKeyStore
+from keys.software import STRONG, KdfCost
+from keys.store import KeyStore
 from service.accounts.access import SERVICE, SIGNING_ROLE
 from service.accounts.models import Kind, User
 from service.accounts.officers import Officer, OfficerDetails, change_officer, find_officer
@@ -20,6 +21,7 @@ from service.accounts.person import clean_email
 from service.config import Settings
 from service.errors import Conflict, NotFound
 from service.pki.register import record_folder
+from service.pki.store import open_store
 
 RENEWABLE = {each.name: each for each in (profiles.ROOT, profiles.ISSUING_CA, profiles.TSA, profiles.SEAL)}
 LONGEST_PART = 64
@@ -40,12 +42,12 @@ class NotASigner(Conflict):
 
 def make_hierarchy(
     settings: Settings, *, root_passphrase: str, now: datetime, cost: KdfCost = STRONG
-) -> SoftwareKeyStore:
-    """Make the city's own root, issuing CA, TSA, seal and log key in the settings' folder.
+) -> KeyStore:
+    """Make the city's own root, issuing CA, TSA, seal and log key in the settings' key store.
 
     Raises KeyAlreadyExists or WeakPassphrase, before anything is written.
     """
-    keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
+    keys = open_store(settings, cost)
     init_hierarchy(
         keys,
         organisation=organisation(settings),
@@ -76,7 +78,7 @@ def enrol_signer(
     """
     officer = find_signer(session, email)
     user = officer.user
-    keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
+    keys = open_store(settings, cost)
     slug = _free_slug(keys, user.email)
     title = user.position if user.position and len(user.position) <= LONGEST_PART else None
     enrol_official(
@@ -102,7 +104,7 @@ def renew_service_key(
     `root_passphrase` opens the root for a new issuing CA, and shall open a new root. Raises what the key
     store raises: WrongPassphrase, KeyLocked, KeyNotFound, WeakPassphrase.
     """
-    keys = SoftwareKeyStore(settings.effective_keys_folder, cost)
+    keys = open_store(settings, cost)
     profile = RENEWABLE[base]
     operations = settings.operations_passphrase.get_secret_value()
     issuer = latest(keys, store.ROOT if profile.is_authority else store.ISSUING)
@@ -142,8 +144,9 @@ def find_signer(session: Session, email: str) -> Officer:
     return officer
 
 
-def _free_slug(keys: SoftwareKeyStore, email: str) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "-", email.partition("@")[0]).strip("-")[:40] or "pejabat"
+def _free_slug(keys: KeyStore, email: str) -> str:
+    """Return what names an official's new key; with its prefix it must fit a token's label of 32 octets."""
+    plain = re.sub(r"[^a-z0-9]+", "-", email.partition("@")[0]).strip("-")[:20] or "pejabat"
     taken, number, slug = set(keys.names()), 1, plain
     while f"{store.OFFICIAL_PREFIX}{slug}" in taken:
         number += 1

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from keys.software import SoftwareKeyStore
 from service.accounts.access import ADMINISTRATORS, Actor, allow
 from service.clock import now
 from service.database import SessionDep
 from service.pki.overview import key_overview
+from service.pki.store import open_store
 from service.web import SettingsDep, render
 
 router = APIRouter(prefix="/admin/keys", include_in_schema=False)
@@ -23,6 +23,6 @@ def show_keys(
     settings: SettingsDep,
 ) -> Response:
     """Show every key with its state and what is to be done next."""
-    names = SoftwareKeyStore(settings.effective_keys_folder).names()
+    names = open_store(settings).names()
     views = key_overview(session, settings.tsa_addresses, now(), names)
     return render(request, "pki/keys.html", views=views, now=now())

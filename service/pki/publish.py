@@ -10,58 +10,37 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from keys import store
-from keys.hierarchy import certify_responder, generations
+from keys.hierarchy import issuing_in_force, renew_responders
 from keys.revocation import build_crl, read_revocations
-from keys.software import SoftwareKeyStore
-from keys.store import OpenKey
+from keys.store import KeyStore, OpenKey
 from service.database import transaction
-from service.pki.answers import Responders, presign_answers, responder_name
+from service.pki.answers import Responders, presign_answers
 from service.pki.register import newest_list, record_folder, record_list, revocations_of
 
 LIST_VALIDITY = timedelta(days=7)
 """How long a revocation list of an issuing CA speaks (RFC 5280 §5.1.2.5)."""
 LIST_REFRESHED = timedelta(days=1)
 """After so long the next list is signed: the service may stand still for six days."""
-RESPONDER_RENEWED = timedelta(days=60)
-"""A responder's certificate of 90 days is renewed when less than this is left."""
 
 
-def publish_revocation_lists(engine: Engine, keys: SoftwareKeyStore, passphrase: str, now: datetime) -> int:
+def publish_revocation_lists(engine: Engine, keys: KeyStore, passphrase: str, now: datetime) -> int:
     """Sign a new list for every issuing CA whose list is old or lacks a revocation; return how many.
 
     Certify the OCSP responders anew whose certificates end soon. The job that runs every hour and after
     each revocation. Raises WrongPassphrase or KeyLocked.
     """
+    renew_responders(keys, passphrase, now=now)
     with transaction(engine) as session:
         record_folder(session, keys, now)
-        issuing = [name for name in generations(keys.names(), store.ISSUING) if _in_force(keys, name, now)]
+        issuing = issuing_in_force(keys, now)
         due = [name for name in issuing if _is_due(session, name, now)]
-    for name in issuing:
-        ends_soon = _responder_ends_soon(keys, responder_name(name), now)
-        if name not in due and not ends_soon:
-            continue
-        authority = keys.open_key(name, passphrase, now=now)
-        if ends_soon:
-            certify_responder(keys, responder_name(name), authority, passphrase, now=now)
-        with transaction(engine) as session:
-            record_folder(session, keys, now)
-            if name in due:
-                publish_list(session, name, authority, now)
+    for name in due:
+        with keys.open_key(name, passphrase, now=now) as authority, transaction(engine) as session:
+            publish_list(session, name, authority, now)
     responders = Responders(keys, SecretStr(passphrase))
     for name in issuing:
         presign_answers(engine, name, responders, now)
     return len(due)
-
-
-def _in_force(keys: SoftwareKeyStore, name: str, now: datetime) -> bool:
-    certificate = keys.certificates(name)[0]
-    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
-
-
-def _responder_ends_soon(keys: SoftwareKeyStore, name: str, now: datetime) -> bool:
-    certificates = keys.certificates(name) if name in keys.names() else ()
-    return not certificates or certificates[0].not_valid_after_utc - now < RESPONDER_RENEWED
 
 
 def publish_list(session: Session, name: str, authority: OpenKey, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """The register of certificates: what was issued, by whom, and what has been revoked since.
 
-Certificates are public. The register takes them from the key store's folder, so that what was made on
+Certificates are public. The register takes them from the key store, so that what was made on
 another machine (a root, an authority certified in a ceremony) is known here as well.
 """
 
@@ -13,10 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from sqlmodel import Session, col, select
 
-from keys.hierarchy import ROOT_FILES
 from keys.revocation import Revocation
-from keys.software import SoftwareKeyStore
-from keys.store import ROOT
+from keys.store import ROOT, KeyStore
 from service import jobs
 from service.accounts.access import Actor
 from service.audit import record_event
@@ -79,9 +77,9 @@ def serial_of(certificate: x509.Certificate) -> str:
     return f"{certificate.serial_number:x}"
 
 
-def record_folder(session: Session, keys: SoftwareKeyStore, now: datetime) -> None:
-    """Record the certificates and the root's revocation list that lie in the keys' folder and are new."""
-    roots = [path.stem for path in keys.folder.glob(ROOT_FILES)]
+def record_folder(session: Session, keys: KeyStore, now: datetime) -> None:
+    """Record the certificates and the roots' revocation lists of the key store that are new."""
+    roots = keys.roots()
     chains = {name: keys.certificates(name) for name in {*keys.names(), *roots}}
     names = {chain[0]: name for name, chain in chains.items() if chain}
     known = set(session.exec(select(IssuedCertificate.serial)))

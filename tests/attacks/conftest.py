@@ -85,7 +85,7 @@ def target(
 def _issue(
     engine: Engine, keys: SoftwareKeyStore, settings: Settings
 ) -> tuple[cases.Issued, dict[str, bytes]]:
-    own = open_operations_keys(keys.folder, cases.OPERATIONS_PASSPHRASE, lambda: NOW)
+    own = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, lambda: NOW)
     storage = open_storage(settings.effective_storage_url)
     printing = Printing(settings.base_url, is_sample=True)
     workshop = Workshop(engine, storage, own.timestamper, lambda: NOW, printing)

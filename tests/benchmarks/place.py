@@ -65,7 +65,7 @@ def build(folder: Path) -> Place:
     with transaction(engine) as session:
         city = cases.make_city(session, began)
         head = actor_of(session, city.head)
-    operations = open_operations_keys(key_store.folder, cases.OPERATIONS_PASSPHRASE, now)
+    operations = open_operations_keys(key_store, cases.OPERATIONS_PASSPHRASE, now)
     storage = open_storage(settings.effective_storage_url)
     printing = Printing(settings.base_url, is_sample=True)
     workshop = Workshop(engine, storage, operations.timestamper, now, printing)

@@ -1,42 +1,38 @@
 """A throwaway SoftHSM token, and the two key stores that take the same tests."""
 
-import subprocess
-from pathlib import Path
+from functools import partial
 
-import pkcs11
 import pytest
+import softhsm
 from pki import FAST
 
-from keys import pkcs11 as token_store
-from keys.pkcs11 import TokenKeyStore
+from keys.pkcs11 import TokenKeyStore, names_of_own_tokens
 from keys.software import SoftwareKeyStore
+from keys.split import SplitKeyStore
+from keys.store import OFFICIAL_PREFIX
 
-MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
-PASSPHRASE = "kunci ruang arsip"
+PASSPHRASE, OFFICIAL = "kunci ruang arsip", "sandi pejabat"
 
 
 @pytest.fixture
 def token(tmp_path, monkeypatch):
     """The store on a new token labelled `permits`, whose PIN is PASSPHRASE."""
-    (tmp_path / "tokens").mkdir()
-    configuration = tmp_path / "softhsm2.conf"
-    configuration.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(configuration))
-    pins = ["--so-pin", "petugas keamanan", "--pin", PASSPHRASE]
-    subprocess.run(
-        ["softhsm2-util", "--init-token", "--free", "--label", "permits", *pins],
-        check=True,
-        capture_output=True,
-    )
-    # The module reads its tokens when it is initialised, once in a process unless told again.
-    pkcs11.lib(str(MODULE)).reinitialize()
-    token_store._logins.clear()
-    return TokenKeyStore(MODULE, "permits")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(softhsm.configure(tmp_path)))
+    softhsm.make_token("permits", PASSPHRASE)
+    softhsm.start_anew()
+    return TokenKeyStore(softhsm.MODULE, "permits")
 
 
 @pytest.fixture(params=["software", "token"])
 def any_store(request, tmp_path):
-    """An empty key store of either kind; PASSPHRASE opens its keys."""
-    if request.param == "token":
-        return request.getfixturevalue("token")
-    return SoftwareKeyStore(tmp_path / "keys", cost=FAST)
+    """An empty key store of either kind: PASSPHRASE opens its keys, OFFICIAL those of `official-kepala`."""
+    files = SoftwareKeyStore(tmp_path / "keys", cost=FAST)
+    if request.param == "software":
+        return files
+    token = request.getfixturevalue("token")
+    softhsm.make_token("official-kepala", OFFICIAL)
+    softhsm.start_anew()
+    vault_of = partial(TokenKeyStore, softhsm.MODULE)
+    return SplitKeyStore(
+        files, token, vault_of, partial(names_of_own_tokens, softhsm.MODULE, OFFICIAL_PREFIX)
+    )

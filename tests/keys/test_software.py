@@ -1,6 +1,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -13,11 +15,13 @@ from keys.authority import Subject, create_root
 from keys.errors import (
     AlgorithmNotSupported,
     KeyAlreadyExists,
+    KeyClosed,
     KeyFileDamaged,
     KeyLocked,
     WeakPassphrase,
     WrongPassphrase,
 )
+from keys.files import write_file
 from keys.lockout import wait_after
 from keys.software import SoftwareKeyStore
 from keys.store import generate_key
@@ -131,7 +135,7 @@ def test_one_of_two_writers_at_once_is_refused(store):
     path = store.folder / "seal.key.json"
 
     with pytest.raises(KeyAlreadyExists):
-        software._write(path, b"other", mode=0o600, overwrite=False)
+        write_file(path, b"other", mode=0o600, overwrite=False)
 
     assert store.open_key("seal", PASSPHRASE, now=NOW)
 
@@ -216,3 +220,69 @@ def test_a_clock_that_was_set_back_locks_nobody_out(store):
             store.open_key("seal", "bukan kuncinya", now=NOW)
 
     assert store.open_key("seal", PASSPHRASE, now=NOW - timedelta(days=365))
+
+
+def test_a_closed_key_signs_no_more(store):
+    with store.open_key("seal", PASSPHRASE, now=NOW) as opened:
+        assert opened.sign(b"data")
+
+    with pytest.raises(KeyClosed):
+        opened.sign(b"data")
+    opened.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_makes_belongs_to_whom_the_folder_belongs(store):
+    """An administrator makes keys that the service's user shall read."""
+    os.chown(store.folder, 10001, 10002)
+    store.generate_key("tsa", "p256", PASSPHRASE, now=NOW)
+    with pytest.raises(WrongPassphrase):
+        store.open_bare_key("tsa", "bukan kuncinya", now=NOW)
+
+    for name in ("tsa.key.json", "tsa.failures"):
+        made = (store.folder / name).stat()
+        assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (10001, 10002, 0o600)
+
+
+OPEN_AND_SEARCH = """
+import re, sys
+from datetime import datetime
+from pathlib import Path
+from keys.software import SoftwareKeyStore
+
+folder, passphrase, now = sys.argv[1:]
+def holds(inverted):
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+        places = [re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line) for line in maps]
+        for begin, end in ((int(each[1], 16), int(each[2], 16)) for each in places if each):
+            memory.seek(begin)
+            try:
+                held = memory.read(end - begin)
+            except OSError:
+                continue
+            # Half of the number is searched for and the rest compared, so that nothing here is found itself.
+            for match in re.finditer(re.escape(bytes(each ^ 255 for each in inverted[:8])), held):
+                rest = held[match.end():match.end() + len(inverted) - 8]
+                if bytes(each ^ 255 for each in rest) == inverted[8:]:
+                    return True
+    return False
+
+numbers = [Path(folder, name).read_bytes() for name in ("big", "little")]
+with SoftwareKeyStore(Path(folder)).open_bare_key("seal", passphrase, now=datetime.fromisoformat(now)) as key:
+    assert key.sign(b"data")
+    print(any(map(holds, numbers)))
+print(any(map(holds, numbers)))
+"""
+
+
+def test_nothing_of_a_closed_key_is_left_in_memory(store, private_key):
+    """A process searches its own memory for the private number, while the key is open and afterwards."""
+    number = private_key.private_numbers().private_value
+    for order in ("big", "little"):
+        inverted = bytes(each ^ 255 for each in number.to_bytes(32, order))
+        (store.folder / order).write_bytes(inverted)
+
+    command = [sys.executable, "-c", OPEN_AND_SEARCH, str(store.folder), PASSPHRASE, NOW.isoformat()]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert told.stdout.split() == ["True", "False"]

@@ -1,5 +1,6 @@
 """What both key stores do alike: the same tests for files and for a token."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -14,15 +15,19 @@ from keys.cms import DATA, sign_content, sign_content_size
 from keys.errors import (
     AlgorithmNotSupported,
     KeyAlreadyExists,
+    KeyClosed,
     KeyFileDamaged,
     KeyLocked,
     KeyNameNotAllowed,
     KeyNotFound,
+    WeakPassphrase,
     WrongPassphrase,
 )
+from keys.hierarchy import enrol_official, init_hierarchy, renew_key, sign_root_list
 from keys.lockout import FREE_FAILURES
+from keys.revocation import read_revocations
 
-PASSPHRASE = "kunci ruang arsip"
+PASSPHRASE, OFFICIAL, ROOT = "kunci ruang arsip", "sandi pejabat", "sandi akar"
 
 
 def certify(public_key):
@@ -207,3 +212,102 @@ def test_an_unknown_algorithm_makes_no_key(any_store):
         any_store.generate_key("seal", "rsa1024", PASSPHRASE, now=NOW)
 
     assert any_store.names() == ()
+
+
+def test_a_passphrase_is_changed(any_store):
+    make_seal(any_store)
+
+    any_store.change_passphrase("seal", PASSPHRASE, "sandi yang baru", now=NOW)
+
+    with pytest.raises(WrongPassphrase):
+        any_store.open_key("seal", PASSPHRASE, now=NOW)
+    with any_store.open_key("seal", "sandi yang baru", now=NOW) as seal:
+        verify(seal.certificate.public_key(), seal.sign(b"data"), b"data")
+
+
+def test_a_passphrase_is_not_changed_by_a_wrong_one_or_to_a_weak_one(any_store):
+    make_seal(any_store).close()
+
+    with pytest.raises(WrongPassphrase):
+        any_store.change_passphrase("seal", "bukan kuncinya", "sandi yang baru", now=NOW)
+    with pytest.raises(WeakPassphrase):
+        any_store.change_passphrase("seal", PASSPHRASE, "123", now=NOW)
+
+    assert any_store.open_key("seal", PASSPHRASE, now=NOW)
+
+
+def test_a_closed_key_signs_no_more(any_store):
+    seal, other = make_seal(any_store), any_store.open_key("seal", PASSPHRASE, now=NOW)
+
+    seal.close()
+    seal.close()
+
+    with pytest.raises(KeyClosed):
+        seal.sign(b"data")
+    verify(other.certificate.public_key(), other.sign(b"data"), b"data")
+
+
+def test_a_key_is_closed_at_the_end_of_its_act_whatever_happens(any_store):
+    make_seal(any_store).close()
+
+    with pytest.raises(ZeroDivisionError), any_store.open_key("seal", PASSPHRASE, now=NOW) as seal:
+        raise ZeroDivisionError
+
+    with pytest.raises(KeyClosed):
+        seal.sign(b"data")
+
+
+@pytest.fixture
+def city_store(any_store):
+    """A whole hierarchy with one official."""
+    init_hierarchy(
+        any_store,
+        organisation="Kota Contoh",
+        root_passphrase=ROOT,
+        operations_passphrase=PASSPHRASE,
+        now=NOW,
+    )
+    enrol_official(
+        any_store,
+        "kepala",
+        Subject("Sri Contoh"),
+        official_passphrase=OFFICIAL,
+        operations_passphrase=PASSPHRASE,
+        now=NOW,
+    )
+    return any_store
+
+
+def test_a_whole_hierarchy_is_kept(city_store):
+    own = ("issuing", "log", "official-kepala", "root", "seal", "tsa")
+
+    assert city_store.names() == own
+    assert city_store.roots() == ("root",)
+    for name, passphrase in zip(
+        own, (PASSPHRASE, PASSPHRASE, OFFICIAL, ROOT, PASSPHRASE, PASSPHRASE), strict=True
+    ):
+        with city_store.open_bare_key(name, passphrase, now=NOW) as key:
+            assert key.sign(b"data")
+        path = city_store.certificates(name)
+        for issued, issuer in itertools.pairwise(path):
+            issued.verify_directly_issued_by(issuer)
+    with pytest.raises(WrongPassphrase):
+        city_store.open_key("official-kepala", PASSPHRASE, now=NOW)
+
+
+def test_a_key_of_the_hierarchy_is_renewed(city_store):
+    renew_key(city_store, profiles.TSA, passphrase=PASSPHRASE, issuer_passphrase=PASSPHRASE, now=NOW)
+
+    with (
+        city_store.open_key("tsa-2", PASSPHRASE, now=NOW) as tsa,
+        city_store.open_key("tsa", PASSPHRASE, now=NOW),
+    ):
+        verify(tsa.certificate.public_key(), tsa.sign(b"data"), b"data")
+
+
+def test_the_roots_revocation_list_is_kept_beside_its_certificate(city_store):
+    sign_root_list(city_store, ROOT, now=NOW + timedelta(days=1))
+
+    number, revocations = read_revocations(city_store.revocation_list("root"))
+    assert (number, revocations) == (2, [])
+    assert city_store.revocation_list("root-2") is None

@@ -19,6 +19,7 @@ from service.config import Settings
 from service.database import transaction
 from service.permits.models import Mandate
 from service.permits.signer import open_operations_keys
+from service.pki.store import open_store
 from service.transparency.api import log_key
 from service.transparency.log import AUDIT_TRAIL, append_entry, commit_audit_trail
 
@@ -58,8 +59,7 @@ def log_url(settings: Settings, engine: Engine, now: datetime) -> Iterator[str]:
 
 @pytest.fixture
 def vkey(settings: Settings) -> str:
-    folder = settings.effective_keys_folder
-    keys = open_operations_keys(folder, cases.OPERATIONS_PASSPHRASE, clock.now)
+    keys = open_operations_keys(open_store(settings), cases.OPERATIONS_PASSPHRASE, clock.now)
     return log_key(settings, keys).verifier.vkey
 
 

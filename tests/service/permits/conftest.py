@@ -41,7 +41,7 @@ def city(engine: Engine, now: datetime) -> cases.City:
 
 @pytest.fixture
 def workshop(engine: Engine, key_folder: Path, tmp_path: Path, now: datetime) -> Workshop:
-    keys = open_operations_keys(key_folder, cases.OPERATIONS_PASSPHRASE, lambda: now)
+    keys = open_operations_keys(SoftwareKeyStore(key_folder), cases.OPERATIONS_PASSPHRASE, lambda: now)
     storage = open_storage((tmp_path / "storage").as_uri())
     printing = Printing("https://izin.contoh.invalid", is_sample=True)
     return Workshop(engine, storage, keys.timestamper, lambda: now, printing)

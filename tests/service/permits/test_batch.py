@@ -18,6 +18,7 @@ from factories import actor_of, make_officer
 from sqlalchemy import Engine
 from sqlmodel import col, select
 
+from keys.errors import KeyClosed
 from keys.software import SoftwareKeyStore
 from keys.store import OpenKey
 from service.accounts.access import Actor
@@ -58,7 +59,9 @@ Ready = Callable[..., list[Application]]
 
 @pytest.fixture
 def signer(key_store: SoftwareKeyStore, now: datetime) -> OpenKey:
-    return key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
+    """The head's key, which stays open over all runs of a test."""
+    key = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
+    return replace(key, close=lambda: None)
 
 
 @pytest.fixture
@@ -404,6 +407,27 @@ def test_a_process_signs_few_batches_at_once(
     runs.close()
     with pytest.raises(TooManyBatches):
         runs.start(workshop, second.id, actor=head, signer=signer, seen_digest=second.list_digest)
+
+
+def test_the_officials_key_is_closed_when_the_run_is_over_or_refused(
+    workshop: Workshop,
+    head: Actor,
+    key_store: SoftwareKeyStore,
+    now: datetime,
+    ready: Ready,
+    select_cases: Callable[..., SignBatch],
+) -> None:
+    batch = select_cases(ready(1))
+    used, refused = (
+        key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now) for _ in range(2)
+    )
+    sign(workshop, batch, head, used)
+    assert progress_of(workshop, batch).signed == 1
+    with pytest.raises(BatchEnded):
+        sign(workshop, batch, head, refused)
+    for key in (used, refused):
+        with pytest.raises(KeyClosed):
+            key.sign(b"data")
 
 
 def test_a_closing_process_ends_its_runs_after_their_current_files(

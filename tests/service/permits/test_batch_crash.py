@@ -50,7 +50,7 @@ PRINTING = Printing("https://izin.contoh.invalid", is_sample=True)
 def run_batch(database: str, storage: str, keys: Path, deadly: int, delay: float) -> None:
     """Take the batch up and sign it to its end, or until so many seconds after the deadly signature."""
     engine = open_engine(database)
-    operations = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, clock.now)
+    operations = open_operations_keys(SoftwareKeyStore(keys), cases.OPERATIONS_PASSPHRASE, clock.now)
     workshop = Workshop(engine, open_storage(storage), operations.timestamper, clock.now, PRINTING)
     signer = SoftwareKeyStore(keys).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=clock.now())
     numbers = itertools.count(1)
@@ -106,7 +106,7 @@ def test_a_batch_killed_again_and_again_ends_with_every_file_signed_once(
         city = cases.make_city(session, clock.now())
         waiting = [cases.bring_to_signature(session, city, clock.now()) for _ in range(FILES)]
         head = actor_of(session, city.head)
-    operations = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, clock.now)
+    operations = open_operations_keys(SoftwareKeyStore(keys), cases.OPERATIONS_PASSPHRASE, clock.now)
     workshop = Workshop(engine, open_storage(storage), operations.timestamper, clock.now, PRINTING)
     files = [
         DeskFile(case.id, "permit", cases.digest_shown(workshop, city, case, clock.now())) for case in waiting

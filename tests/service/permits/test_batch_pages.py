@@ -21,6 +21,7 @@ from service.config import Settings
 from service.database import reading, transaction
 from service.permits.models import Permit, SignBatch
 from service.permits.signer import open_operations_keys
+from service.pki.store import open_store
 
 WRONG = "frasa keliru yang diketik"
 
@@ -36,7 +37,7 @@ def client(engine: Engine, settings: Settings, city: cases.City) -> Iterator[Tes
     """The head of office's browser."""
     app = create_app(settings, engine)
     app.state.operations_keys = open_operations_keys(
-        settings.effective_keys_folder, cases.OPERATIONS_PASSPHRASE, clock.now
+        open_store(settings), cases.OPERATIONS_PASSPHRASE, clock.now
     )
     client = TestClient(app, follow_redirects=False)
     sign_in(client, city.head)

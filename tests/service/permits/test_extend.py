@@ -53,7 +53,7 @@ class House:
 
     def extend(self) -> DocumentVersion | None:
         """Run the durable job with the time-stamping authority of the present."""
-        own = open_operations_keys(self.keys.folder, cases.OPERATIONS_PASSPHRASE, lambda: self.now)
+        own = open_operations_keys(self.keys, cases.OPERATIONS_PASSPHRASE, lambda: self.now)
         workshop = replace(self.workshop, timestamper=own.timestamper, clock=lambda: self.now)
         return extend_document(workshop, self.issued.permit.id, tsa=own.tsa)
 
@@ -89,7 +89,7 @@ class House:
 @pytest.fixture
 def house(engine: Engine, tmp_path: Path, now: datetime) -> Iterator[House]:
     keys = cases.make_keys(tmp_path / "keys", now - timedelta(days=1))
-    own = open_operations_keys(keys.folder, cases.OPERATIONS_PASSPHRASE, lambda: now)
+    own = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, lambda: now)
     printing = Printing("https://izin.contoh.invalid", is_sample=True)
     storage = open_storage((tmp_path / "storage").as_uri())
     workshop = Workshop(engine, storage, own.timestamper, lambda: now, printing)
@@ -247,7 +247,7 @@ def test_a_permit_stamped_by_another_house_is_judged_by_its_root_and_lists(house
             addresses, folder, Timestamper(unreachable, 1), engine=engine, now=lambda: house.now
         )
         workshop = replace(house.workshop, timestamper=timestamper, clock=lambda: house.now)
-        own = open_operations_keys(folder, cases.OPERATIONS_PASSPHRASE, lambda: house.now)
+        own = open_operations_keys(SoftwareKeyStore(folder), cases.OPERATIONS_PASSPHRASE, lambda: house.now)
         extended = extend_document(
             workshop, house.issued.permit.id, tsa=own.tsa, time_anchors=time_anchors(folder)
         )

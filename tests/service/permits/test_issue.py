@@ -110,11 +110,11 @@ def test_a_wrong_passphrase_opens_nothing(
     engine: Engine, city: cases.City, key_store: SoftwareKeyStore, now: datetime
 ) -> None:
     with pytest.raises(WrongPassphrase) as refusal:
-        open_signer(key_store.folder, city.head, "salah sama sekali", now)
+        open_signer(key_store, city.head, "salah sama sekali", now)
     assert "salah" not in str(refusal.value)
     keyless = city.head.model_copy(update={"key_name": None})
     with pytest.raises(NoSigningKey):
-        open_signer(key_store.folder, keyless, cases.OFFICIAL_PASSPHRASE, now)
+        open_signer(key_store, keyless, cases.OFFICIAL_PASSPHRASE, now)
 
 
 def test_nothing_is_signed_when_the_document_changed_since_it_was_seen(

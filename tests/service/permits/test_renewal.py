@@ -62,7 +62,7 @@ class Archive:
             cases.issue_case(self.workshop, self.city, case, signer, self.now)
 
     def extend(self) -> Callable[[uuid.UUID], object]:
-        own = open_operations_keys(self.keys.folder, OPERATIONS, lambda: self.now)
+        own = open_operations_keys(self.keys, OPERATIONS, lambda: self.now)
         workshop = replace(self.workshop, timestamper=own.timestamper, clock=lambda: self.now)
         return lambda permit_id: extend_document(workshop, permit_id, tsa=own.tsa)
 
@@ -86,7 +86,7 @@ class Archive:
 @pytest.fixture
 def archive(engine: Engine, tmp_path: Path, workshop: Workshop, city: cases.City, now: datetime) -> Archive:
     keys = cases.make_keys(tmp_path / "keys", now - timedelta(days=1))
-    own = open_operations_keys(keys.folder, OPERATIONS, lambda: now)
+    own = open_operations_keys(keys, OPERATIONS, lambda: now)
     storage = open_storage((tmp_path / "storage").as_uri())
     publish_revocation_lists(engine, keys, OPERATIONS, now)
     return Archive(keys, replace(workshop, storage=storage, timestamper=own.timestamper), city, now)

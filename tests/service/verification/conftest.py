@@ -47,7 +47,7 @@ def sandbox(key_folder: Path) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def issued(engine: Engine, key_folder: Path, settings: Settings, now: datetime) -> cases.Issued:
-    keys = open_operations_keys(key_folder, cases.OPERATIONS_PASSPHRASE, lambda: now)
+    keys = open_operations_keys(SoftwareKeyStore(key_folder), cases.OPERATIONS_PASSPHRASE, lambda: now)
     storage = open_storage(settings.effective_storage_url)
     printing = Printing(settings.base_url, is_sample=True)
     workshop = Workshop(engine, storage, keys.timestamper, lambda: now, printing)
