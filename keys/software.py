@@ -178,6 +178,7 @@ class SoftwareKeyStore:
     def add_approval(self, name: str, approval: str) -> None:
         """Keep, beside a key's certificate, who approved it."""
         require_key_name(name)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(self.folder / f"{name}.approval.json", approval.encode(), mode=0o644)
 
     def approval(self, name: str) -> str | None:

@@ -10,9 +10,9 @@ from pki import FAST
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
+from keys.approval import approve, certificate_statement
 from keys.authority import Subject
 from keys.errors import KeyNotFound, WrongPassphrase
-from keys.approval import approve, certificate_statement
 from keys.hierarchy import enrol_official, renew_key, sign_root_list
 from keys.profiles import ROOT
 from keys.revocation import Revocation
@@ -27,7 +27,13 @@ from service.pki.approve import (
     our_roots,
 )
 from service.pki.models import CertificateApproval, IssuedCertificate
-from service.pki.register import HOLD, record_approval, record_folder, reinstate_certificate, revoke_certificate
+from service.pki.register import (
+    HOLD,
+    record_approval,
+    record_folder,
+    reinstate_certificate,
+    revoke_certificate,
+)
 
 
 @pytest.fixture
@@ -159,8 +165,8 @@ def test_an_empty_register_has_nothing_to_find(engine: Engine) -> None:
 def test_a_name_hides_no_certificate(recorded: Engine, name: str) -> None:
     """What a certificate may do counts: here one that signs documents."""
     with transaction(recorded) as session:
-        for row in session.exec(select(IssuedCertificate).where(IssuedCertificate.key_name == "official-head")):
-            row.key_name = name
+        statement = select(IssuedCertificate).where(IssuedCertificate.key_name == "official-head")
+        session.exec(statement).one().key_name = name
     assert unapproved(recorded) == [(name, "issued")]
 
 
@@ -171,7 +177,7 @@ def test_a_root_of_ones_own_makes_no_custodians(
     """Whoever writes the folder brings a root, has it certify custodians, and lets them approve all."""
     evil = cases.make_keys(tmp_path / "evil", now - timedelta(hours=1))
     (keys.folder / f"{name}.pem").write_bytes((evil.folder / "root.pem").read_bytes())
-    own = {f"custodian-{word}": passphrase for word, passphrase in zip("ab", cases.CUSTODIANS.values(), strict=True)}
+    own = dict(zip(("custodian-a", "custodian-b"), cases.CUSTODIANS.values(), strict=True))
     for theirs, custodian in zip(cases.CUSTODIANS, own, strict=True):
         private_key = evil._open(theirs, cases.CUSTODIANS[theirs], now)
         keys.add_key(custodian, private_key, evil.certificates(theirs), own[custodian])
