@@ -373,13 +373,16 @@ def test_a_run_that_was_taken_over_signs_nothing_more(
     select_cases: Callable[..., SignBatch],
 ) -> None:
     batch = select_cases(ready(6))
+    signed_before = []
 
     def take_over() -> None:
         with transaction(workshop.engine) as session:
             begin_run(session, batch.id, actor=head, now=now + LEASE, seen_digest=batch.list_digest)
+        # While this waited for the database's one writer, the other worker may have signed more.
+        signed_before.append(progress_of(workshop, batch).signed)
 
     sign(workshop, batch, head, when_signing(signer, 2, take_over))
-    assert 2 <= progress_of(workshop, batch).signed <= 1 + WORKERS
+    assert 2 <= progress_of(workshop, batch).signed <= signed_before[0] + WORKERS
     # The old run's end leaves the new one's name in place.
     assert state_of(workshop, batch, head, now + LEASE) == BatchState.RUNNING
 
