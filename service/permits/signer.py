@@ -30,11 +30,13 @@ class NoSigningKey(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class OperationsKeys:
-    """The service's own keys, opened once at start: the time-stamping authority and the log."""
+    """The service's own keys, opened once at start: the time-stamping authority, the seal and the log."""
 
     timestamper: Timestamper
     """From a SHA-256 digest to an RFC 3161 token."""
     tsa: OpenKey
+    seal: OpenKey
+    """The agency's own signature, for what no person signs."""
     log: BareKey
 
 
@@ -54,5 +56,6 @@ def open_operations_keys(keys: KeyStore, passphrase: str, now: Callable[[], date
     if store.TSA not in keys.names():
         raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
     tsa = keys.open_key(latest(keys, store.TSA), passphrase, now=now())
+    seal = keys.open_key(latest(keys, store.SEAL), passphrase, now=now())
     log = keys.open_bare_key(store.LOG, passphrase, now=now())
-    return OperationsKeys(local_timestamper(tsa, now), tsa, log)
+    return OperationsKeys(local_timestamper(tsa, now), tsa, seal, log)
