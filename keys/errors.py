@@ -1,13 +1,12 @@
 """The errors of `keys`. Each class states a fact and carries a stable `code`; none carries a secret."""
 
 from datetime import UTC, datetime
-from typing import ClassVar
 
 
 class KeysError(Exception):
     """The root of every error this package raises on purpose."""
 
-    code: ClassVar[str] = "keys_error"
+    code = "keys_error"
 
 
 class WrongPassphrase(KeysError):
@@ -124,3 +123,60 @@ class TimestampNotGranted(KeysError):
     """A time-stamping authority gave no time stamp, or one over something else."""
 
     code = "timestamp_not_granted"
+
+
+class OutsideError(KeysError):
+    """A signing service of another house did not sign. Unless the class says otherwise, that is certain."""
+
+    code = "outside_error"
+
+
+class OutsideUnreachable(OutsideError):
+    """The service could not be asked, so it signed nothing."""
+
+    code = "outside_unreachable"
+
+
+class OutsideBusy(OutsideError):
+    """The service turned the request away for now (HTTP 429 or 503), so it signed nothing."""
+
+    code = "outside_busy"
+
+
+class OutsideAccessDenied(OutsideError):
+    """The service does not know this installation: user, password or client secret are wrong."""
+
+    code = "outside_access_denied"
+
+
+class OutsideRefused(OutsideError):
+    """The service refused for a reason that the official can do nothing about. The message holds no more
+    than its number or a fixed word, because a service may quote in its text what it was sent."""
+
+    code = "outside_refused"
+
+
+class OutsidePassphraseWrong(OutsideError):
+    """The service refused the passphrase, PIN or one-time code. More attempts may lock the official out."""
+
+    code = "outside_passphrase_wrong"
+
+
+class OutsideKeyLocked(OutsideError):
+    """The service locked the official's key after wrong passphrases."""
+
+    code = "outside_key_locked"
+
+
+class OutcomeUnknown(OutsideError):
+    """The request to sign went out and no whole answer came back: there may be a signature, or none."""
+
+    code = "outcome_unknown"
+
+
+class SignerNotReady(OutsideError):
+    """The service knows the official, or does not, in a state in which nobody signs; `code` names it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"The signing service does not let this official sign: {code}.")
+        self.code = code

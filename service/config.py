@@ -1,10 +1,12 @@
 """Settings, read from the environment (`CANTING_…`) once, by `app` and the command line alone."""
 
 import base64
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -99,6 +101,21 @@ class Settings(KeySettings):
     tsa_urls: str = "local"
     """Time-stamping authorities in their order: `local`, or `name=address` with a policy after it or not."""
 
+    bsre_url: str = ""
+    """BSrE's eSign Client Service; empty: not connected. Plain http inside a private network alone."""
+    bsre_user: str = ""
+    bsre_password: SecretStr = SecretStr("")
+    bsre_seconds: int = Field(default=60, ge=5, le=600)
+    csc_url: str = ""
+    """A provider of the Cloud Signature Consortium's API, version 2; empty: not connected."""
+    csc_client_id: str = ""
+    csc_client_secret: SecretStr = SecretStr("")
+    csc_seconds: int = Field(default=30, ge=5, le=600)
+    csc_issuer: str = ""
+    """The organisation that issues the provider's certificates; empty: its documents are samples."""
+    outside_anchors: Path | None = None
+    """Trust anchors (`*.pem`) and revocation lists (`*.crl`) of the signers of other houses."""
+
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(default=25, ge=1, le=65535)
     smtp_user: str = ""
@@ -116,6 +133,11 @@ class Settings(KeySettings):
     max_verification_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     metrics_token: SecretStr = SecretStr("")
     trusted_proxy_hops: int = Field(default=0, ge=0, le=5)
+
+    @field_validator("bsre_url", "csc_url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
 
     @field_validator("secret_key")
     @classmethod
@@ -135,6 +157,21 @@ class Settings(KeySettings):
     def _tsa_addresses_are_read(cls, value: str) -> str:
         parse_tsa_urls(value)
         return value
+
+    @field_validator("bsre_url", "csc_url")
+    @classmethod
+    def _private_or_encrypted(cls, value: str) -> str:
+        if value and not is_private_or_encrypted(value):
+            raise ValueError("passphrases go there: use https, or plain http in a private network alone")
+        return value
+
+    @model_validator(mode="after")
+    def _outside_signers_can_be_judged(self) -> Self:
+        if (self.bsre_url or self.csc_url) and self.outside_anchors is None:
+            raise ValueError("signers outside need their trust anchors: set CANTING_OUTSIDE_ANCHORS")
+        if not self.is_sample and not (self.bsre_url or (self.csc_url and self.csc_issuer)):
+            raise ValueError("without a signer outside every document is a sample: CANTING_IS_SAMPLE=true")
+        return self
 
     @model_validator(mode="after")
     def _one_holder_of_the_keys(self) -> Self:
@@ -173,6 +210,21 @@ class Settings(KeySettings):
     def make_data_folder(self) -> None:
         """Make the data folder for its owner alone; one that exists stays as the operator set it."""
         self.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def is_private_or_encrypted(url: str) -> bool:
+    """Tell whether what is sent to an address stays secret: TLS, this machine, or a private network.
+
+    A name without a dot is one of the containers' or the local network's.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http":
+        return parts.scheme == "https" and bool(host)
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return bool(host) and ("." not in host or host.endswith((".internal", ".local", ".lan")))
 
 
 def parse_wrapping_keys(text: str) -> dict[str, bytes]:

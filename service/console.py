@@ -12,12 +12,12 @@ from alembic.runtime.migration import MigrationContext
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from keys.errors import KeysError, TokenNotFound
+from keys.errors import KeysError, OutsideError, TokenNotFound
 from service import jobs
 from service.audit import AuditChainBroken
 from service.config import KeySettings, Settings
 from service.database import open_engine
-from service.errors import ServiceError
+from service.errors import ServiceError, translate_foreign
 from service.storage import StorageUnsuitable, probe_storage
 
 Kind = TypeVar("Kind", bound=KeySettings)
@@ -196,6 +196,9 @@ def sentences_of(error: Exception) -> tuple[str, str]:
         case TokenNotFound(token=token):
             id_, en = KEY_SENTENCES[error.code]
             return f"{id_} Label yang dicari: {token}.", f"{en} The label looked for: {token}."
+        case OutsideError():
+            told = translate_foreign(error)
+            return (told.message("id"), told.message("en")) if told else (f"{error}", f"{error}")
         case KeysError():
             return KEY_SENTENCES.get(error.code, (f"Kunci bermasalah: {error}", f"{error}"))
         case AuditChainBroken():

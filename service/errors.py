@@ -180,6 +180,109 @@ FOREIGN_ERRORS: dict[str, Refusal] = {
         "Sertifikat penanda tangan belum atau tidak lagi berlaku. Hubungi administrator.",
         "The signer's certificate is not valid at this time. Ask the administrator.",
     ),
+    "outside_passphrase_wrong": Refusal(
+        422,
+        "Frasa sandi TTE salah. Tidak ada yang ditandatangani. Ketik ulang dengan teliti: salah "
+        "berkali-kali dapat mengunci TTE Anda.",
+        "The passphrase of your electronic signature is wrong. Nothing was signed. Type it again with "
+        "care: several wrong ones may lock you out.",
+        "passphrase",
+    ),
+    "outside_key_locked": Refusal(
+        409,
+        "Layanan tanda tangan mengunci TTE Anda setelah frasa sandi salah berkali-kali. Tidak ada "
+        "yang ditandatangani; minta penyedianya membuka kunci.",
+        "The signing service locked your signature after wrong passphrases. Nothing was signed; ask "
+        "its provider to unlock it.",
+    ),
+    "outside_unreachable": Refusal(
+        503,
+        "Layanan tanda tangan tidak dapat dihubungi. Tidak ada yang ditandatangani; coba lagi "
+        "beberapa menit lagi.",
+        "The signing service cannot be reached. Nothing was signed; try again in a few minutes.",
+    ),
+    "outside_busy": Refusal(
+        503,
+        "Layanan tanda tangan sedang sibuk. Tidak ada yang ditandatangani; coba lagi beberapa menit lagi.",
+        "The signing service is busy. Nothing was signed; try again in a few minutes.",
+    ),
+    "outside_access_denied": Refusal(
+        503,
+        "Layanan tanda tangan menolak aplikasi ini. Tidak ada yang ditandatangani; minta "
+        "administrator memeriksa sambungannya.",
+        "The signing service does not let this application in. Nothing was signed; ask the "
+        "administrator to check the connection.",
+    ),
+    "outside_refused": Refusal(
+        502,
+        "Layanan tanda tangan menolak permintaan ini. Tidak ada yang ditandatangani. Coba sekali "
+        "lagi; bila tetap ditolak, hubungi administrator.",
+        "The signing service refused the request. Nothing was signed. Try once more; if it is refused "
+        "again, ask the administrator.",
+    ),
+    "outcome_unknown": Refusal(
+        504,
+        "Jawaban layanan tanda tangan tidak sampai, jadi belum pasti apakah dokumennya sudah "
+        "ditandatangani. Nomornya tetap tersimpan. Selesaikan dari daftar Penandatanganan; hanya satu "
+        "dokumen yang akan didaftarkan.",
+        "The signing service's answer did not arrive, so it is not certain whether the document was "
+        "signed. Its number is kept. Finish it from the list of documents to sign; only one will be "
+        "registered.",
+    ),
+    "returned_document_refused": Refusal(
+        502,
+        "Dokumen yang dikembalikan layanan tanda tangan tidak sama dengan yang dikirim atau tanda "
+        "tangannya tidak sah. Tidak ada yang didaftarkan; hubungi administrator.",
+        "What the signing service returned is not the document that was sent, or its signature does "
+        "not pass. Nothing was registered; ask the administrator.",
+    ),
+    "signer_expired": Refusal(
+        409,
+        "Sertifikat TTE Anda sudah habis masa berlakunya. Ajukan sertifikat baru kepada verifikator "
+        "di Dinas Kominfo.",
+        "Your signing certificate has expired. Apply for a new one with the registration officer.",
+    ),
+    "signer_renewing": Refusal(
+        409,
+        "Sertifikat TTE Anda sedang diperbarui. Selesaikan pembaruannya lewat surel dari BSrE, lalu "
+        "coba lagi.",
+        "Your signing certificate is being renewed. Complete the renewal from the authority's e-mail, "
+        "then try again.",
+    ),
+    "signer_waiting": Refusal(
+        409,
+        "Pendaftaran TTE Anda masih menunggu verifikasi. Hubungi verifikator di Dinas Kominfo.",
+        "Your registration waits to be verified. Ask the registration officer.",
+    ),
+    "signer_new": Refusal(
+        409,
+        "Akun TTE Anda sudah dibuat tetapi belum diaktifkan. Buka surel aktivasi dari BSrE dan buat "
+        "frasa sandi Anda.",
+        "Your signing account was made but not activated. Open the authority's e-mail and set your "
+        "passphrase.",
+    ),
+    "signer_no_certificate": Refusal(
+        409,
+        "Akun TTE Anda belum memiliki sertifikat. Ajukan penerbitannya kepada verifikator di Dinas Kominfo.",
+        "Your signing account has no certificate yet. Apply for one with the registration officer.",
+    ),
+    "signer_not_registered": Refusal(
+        409,
+        "Anda belum terdaftar pada layanan tanda tangan, atau identitas Anda di sana tercatat keliru. "
+        "Hubungi administrator.",
+        "You are not registered with the signing service, or your identity there is recorded wrongly. "
+        "Ask the administrator.",
+    ),
+    "signer_suspended": Refusal(
+        409,
+        "TTE Anda sedang ditangguhkan. Tidak ada yang ditandatangani; hubungi verifikator di Dinas Kominfo.",
+        "Your signature is suspended. Nothing was signed; ask the registration officer.",
+    ),
+    "signer_revoked": Refusal(
+        409,
+        "Sertifikat TTE Anda sudah dicabut. Ajukan sertifikat baru kepada verifikator di Dinas Kominfo.",
+        "Your signing certificate has been revoked. Apply for a new one with the registration officer.",
+    ),
 }
 
 

@@ -14,10 +14,12 @@ from keys.hierarchy import sign_root_list
 from keys.revocation import Revocation
 from service import clock
 from service.accounts.access import SERVICE
+from service.accounts.models import OUTSIDE_SERVICES
 from service.config import parse_wrapping_keys
 from service.console import Refused, opened, read_secret, read_settings, require_schema, say
 from service.database import transaction
-from service.pki.enrol import enrol_signer, make_hierarchy, renew_service_key
+from service.permits.signer import signing_as
+from service.pki.enrol import connect_signer, enrol_signer, make_hierarchy, renew_service_key
 from service.pki.overview import key_overview
 from service.pki.register import (
     HOLD,
@@ -50,6 +52,9 @@ class Renewed(StrEnum):
     SEAL = "seal"
 
 
+Outside = StrEnum("Outside", {each.upper(): each for each in OUTSIDE_SERVICES})  # type: ignore[misc]
+
+
 @keys_app.command("init")
 def keys_init(secret_fd: SecretFd = None) -> None:
     """Make the hierarchy: root, issuing CA, TSA, seal and log key. Asks for the root's passphrase."""
@@ -68,6 +73,38 @@ def keys_enrol(email: Email, secret_fd: SecretFd = None) -> None:
     with opened(settings) as engine, transaction(engine) as session:
         key_name = enrol_signer(session, settings, email, passphrase=passphrase, now=clock.now())
     say(f"Kunci {key_name} terdaftar.", f"The key {key_name} is enrolled.")
+
+
+@keys_app.command("connect")
+def keys_connect(
+    email: Email,
+    service: Annotated[Outside, typer.Option(help="The signing service outside.")],
+    certificate_name: Annotated[
+        str, typer.Option("--name", help="The official's name (CN) as their certificate has it.")
+    ],
+    secret_fd: SecretFd = None,
+) -> None:
+    """Have an official sign through a service outside. Asks who they are there, and asks the service.
+
+    That is the NIK or the e-mail address for BSrE, the credential's id for a CSC provider.
+    """
+    settings = read_settings()
+    identity = read_secret("NIK, surel, atau ID kredensial / NIK, e-mail or credential id", secret_fd)
+    with opened(settings) as engine:
+        require_schema(engine)
+        with transaction(engine) as session:
+            official = connect_signer(
+                session,
+                settings,
+                email,
+                service=service.value,
+                identity=identity,
+                certificate_name=certificate_name,
+                now=clock.now(),
+            )
+    say(f"{official.full_name} dihubungkan.", f"{official.full_name} is connected.")
+    with signing_as(official, "", settings=settings, now=clock.now()):
+        say("Layanan itu siap menandatangani.", "The service is ready to sign.")
 
 
 @keys_app.command("passphrase")
@@ -204,7 +241,7 @@ def keys_root_list(
 
 @keys_app.command("rewrap")
 def keys_rewrap() -> None:
-    """Seal uploads' keys and TOTP secrets anew with the first wrapping key, so that others may go."""
+    """Seal uploads' keys and accounts' secrets anew with the first wrapping key, so that others may go."""
     settings = read_settings()
     with opened(settings) as engine:
         require_schema(engine)

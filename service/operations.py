@@ -25,12 +25,12 @@ from service.mail import deliver, forget_settled
 from service.metrics import count_figures
 from service.permits.alarms import send_expiry_alarms
 from service.permits.extend import enqueue_extensions, extend_document
-from service.permits.issue import EXTEND_JOB, Workshop
+from service.permits.issue import EXTEND_JOB
 from service.permits.reconcile import reconcile
 from service.permits.renewal import RENEW_JOB, run_slice
 from service.permits.revoke import expire_permits
 from service.permits.signer import OperationsKeys, open_operations_keys
-from service.permits.workshop import SigningUnavailable, printing_of
+from service.permits.workshop import SigningUnavailable, workshop_of
 from service.pki.outside import REFRESH_JOB, refresh_outside_lists, stamps_until
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import PUBLISH_JOB
@@ -142,9 +142,7 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
 
     def extend(permit_id: uuid.UUID) -> object:
         own = _own_keys(app)
-        workshop = Workshop(
-            engine, app.state.storage, own.timestamper, now, printing_of(settings), app.state.witnesses
-        )
+        workshop = workshop_of(settings, engine, app.state.storage, own, app.state.witnesses)
         with reading(engine) as session:
             end = own.tsa.certificate.not_valid_after_utc
             until = stamps_until(session, settings.tsa_addresses, end, now())

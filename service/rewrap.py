@@ -1,4 +1,4 @@
-"""Sealing anew, under the current wrapping key, what older keys sealed: uploads' data keys, TOTP secrets.
+"""Sealing anew, under the current wrapping key, what older keys sealed: uploads' keys and accounts' secrets.
 
 Works in batches, each a transaction of its own, beside a running service. It may be stopped and
 repeated: what is sealed with the current key already is left alone.
@@ -38,12 +38,12 @@ class Rewrapped:
 
 
 def rewrap_secrets(engine: Engine, wrapping_keys: dict[str, bytes]) -> Rewrapped:
-    """Seal every upload's data key and every TOTP secret with the first of the keys.
+    """Seal every upload's data key and every account's secrets with the first of the keys.
 
     What cannot be opened stays as it is and is counted. Raises Unavailable when the database refuses.
     """
     uploads = _in_batches(engine, Upload, partial(_reseal_upload, wrapping_keys))
-    return uploads + _in_batches(engine, User, partial(_reseal_totp_secret, wrapping_keys))
+    return uploads + _in_batches(engine, User, partial(_reseal_account, wrapping_keys))
 
 
 def _in_batches(engine: Engine, table: type[Sealing], reseal: Callable[[Sealing], bool]) -> Rewrapped:
@@ -76,11 +76,16 @@ def _reseal_upload(wrapping_keys: dict[str, bytes], upload: Upload) -> bool:
     return True
 
 
-def _reseal_totp_secret(wrapping_keys: dict[str, bytes], user: User) -> bool:
-    """Seal a TOTP secret anew; tell whether it needed it."""
-    sealed = user.totp_secret
+def _reseal_account(wrapping_keys: dict[str, bytes], user: User) -> bool:
+    """Seal a TOTP secret and an identity outside anew; tell whether either needed it."""
+    totp_secret = _reseal(wrapping_keys, user.totp_secret, str(user.id))
+    identity = _reseal(wrapping_keys, user.outside_identity, sealing.outside_context(user.id))
+    needed = (totp_secret, identity) != (user.totp_secret, user.outside_identity)
+    user.totp_secret, user.outside_identity = totp_secret, identity
+    return needed
+
+
+def _reseal(wrapping_keys: dict[str, bytes], sealed: str | None, context: str) -> str | None:
     if sealed is None or sealed.partition(":")[0] == next(iter(wrapping_keys)):
-        return False
-    plain = sealing.unseal(sealed, wrapping_keys, str(user.id))
-    user.totp_secret = sealing.seal(plain, wrapping_keys, str(user.id))
-    return True
+        return sealed
+    return sealing.seal(sealing.unseal(sealed, wrapping_keys, context), wrapping_keys, context)

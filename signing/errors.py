@@ -39,6 +39,20 @@ class AlreadySigned(SigningError):
     code = "already_signed"
 
 
+class ReturnedDocumentRefused(SigningError):
+    """A signing service returned something other than the document that it was sent, signed as expected.
+
+    `reasons` are those of validation, or `other_content`, `several_signatures`, `other_signer`,
+    `other_issuer`.
+    """
+
+    code = "returned_document_refused"
+
+    def __init__(self, reasons: tuple[str, ...]) -> None:
+        super().__init__(f"The returned document is not accepted: {', '.join(reasons)}.")
+        self.reasons = reasons
+
+
 class NothingToExtend(SigningError):
     """The document lacks the signature or the time stamp that long-term data would preserve."""
 

@@ -30,8 +30,12 @@ _LOCK = Lock()
 """``paint`` writes one document at a time."""
 
 
-def render_document(document: PermitDocument, *, preview: bool = False) -> bytes:
+def render_document(
+    document: PermitDocument, *, preview: bool = False, signature_field: bool = True
+) -> bytes:
     """Return the document as a PDF; equal documents give equal bytes.
+
+    Without `signature_field` whoever signs makes one of their own.
 
     A preview has no QR code, no attached data and no signature field, says PRATINJAU across the page and
     wherever something is not known yet, and shows an unprintable character as a replacement character.
@@ -53,7 +57,7 @@ def render_document(document: PermitDocument, *, preview: bool = False) -> bytes
         content, field = paint(painted)
     with Pdf.open(io.BytesIO(content)) as pdf:
         _draw_behind(pdf, printed, PREVIEW if preview else SAMPLE if printed.is_sample else None)
-        widget = _add_signature_field(pdf, field) if field else None
+        widget = _add_signature_field(pdf, field) if field and signature_field else None
         write_structure(pdf, root, widget=widget)
         title = f"{printed.title} {printed.number or PREVIEW}"
         pdfa.describe(

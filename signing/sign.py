@@ -1,7 +1,7 @@
 """Signs a PDF as PAdES B-B or B-T (EN 319 142-1 §6), certified so that nothing may change afterwards."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from asn1crypto import cms, tsp
@@ -36,12 +36,14 @@ def sign_document(
     reason: str | None = None,
     location: str | None = None,
     field_name: str = FIELD_NAME,
+    stamp_issuers: Sequence[x509.Certificate] = (),
 ) -> bytes:
     """Return the PDF with a certification signature in an invisible field, as an incremental update.
 
     The CMS is ETSI.CAdES.detached over SHA-256 with the signer's chain up to, but without, the trust
     anchor: B-T with a `timestamper`, else B-B. `signed_at` (aware) becomes /M, the claimed time
     (EN 319 142-1 §5.3). A field of that name made by the renderer is filled; otherwise one is made.
+    `stamp_issuers` are those of the time stamp's certificate where another house issued the signer's.
 
     When no time stamp can be had, `without_time_stamp` is told why and the signature, which is made once, is
     B-B; without it TimestampUnavailable is raised.
@@ -51,7 +53,8 @@ def sign_document(
     """
     require_document_signer(signer.certificate, signed_at)
     # A validator brings its own trust anchors: embedding one proves nothing.
-    certificates = [signer.certificate, *(issuer for issuer in signer.chain if not is_self_issued(issuer))]
+    issuers = (*signer.chain, *stamp_issuers)
+    certificates = [signer.certificate, *(issuer for issuer in issuers if not is_self_issued(issuer))]
     size = sign_content_size(signer, certificates)
     if timestamper:
         size += timestamper.token_size + _ATTRIBUTE_SIZE

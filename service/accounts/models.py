@@ -11,6 +11,10 @@ from sqlmodel import Field, SQLModel
 from service.database import UTCDateTime
 from service.seals import sealed
 
+BSRE, CSC = "bsre", "csc"
+OUTSIDE_SERVICES = (BSRE, CSC)
+"""Signing services of other houses, where an account names them in place of a key."""
+
 
 class Kind(StrEnum):
     CITIZEN = "citizen"
@@ -46,7 +50,11 @@ class User(SQLModel, table=True):
     agency: str | None = Field(default=None, max_length=160)
     """For a technical agency's reviewer: the agency spoken for."""
     key_name: str | None = Field(default=None, max_length=80)
-    """For a signing official: the name of the key in the key store."""
+    """For a signing official: the name of the key in the key store, or of a signing service outside."""
+    outside_identity: str | None = None
+    """Who the official is to that service (NIK, e-mail address, credential). Sealed as the TOTP secret is."""
+    certificate_name: str | None = Field(default=None, max_length=160)
+    """The common name in the certificate that the service signs with; it stands in every document."""
 
 
 @sealed()

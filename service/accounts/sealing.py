@@ -1,10 +1,11 @@
-"""TOTP secrets at rest: sealed with AES-256-GCM under a key derived from the wrapping keys.
+"""TOTP secrets and identities outside at rest: AES-256-GCM under a key derived from the wrapping keys.
 
 A sealed value names its wrapping key, so that the keys can be rotated: `id:base64(nonce + ciphertext)`.
 """
 
 import base64
 import secrets
+import uuid
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -29,6 +30,11 @@ def unseal(sealed: str, wrapping_keys: dict[str, bytes], context: str) -> str:
         raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode()
     )
     return plain.decode()
+
+
+def outside_context(user_id: uuid.UUID) -> str:
+    """Return the context of an account's identity at a signing service outside."""
+    return f"outside:{user_id}"
 
 
 def _derive(key: bytes) -> bytes:

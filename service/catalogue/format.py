@@ -295,6 +295,8 @@ class Footers(Plain):
 
     law: Text
     production: Text
+    other: Text
+    """For another certification authority than the national one, named in the place of `{issuer}`."""
     test: Text
 
 

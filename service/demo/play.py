@@ -35,10 +35,11 @@ from service.database import reading, transaction
 from service.demo.papers import paper
 from service.demo.scene import DemoCase, DemoCity
 from service.permits.compose import compose_document, signature_block
-from service.permits.issue import Workshop, sign_application
+from service.permits.issue import sign_application
 from service.permits.mandates import mandate_for
 from service.permits.models import Permit
 from service.permits.revoke import revoke_permit, suspend_permit
+from service.permits.sign import Workshop
 from service.permits.signer import OpenKey, OperationsKeys
 from service.permits.workshop import printing_of
 from service.storage import Storage

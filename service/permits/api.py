@@ -21,9 +21,8 @@ from service.permits.models import Permit
 from service.permits.numbering import normalise_code
 from service.permits.register import find_by_code, permits_held_by, status_at
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
-from service.permits.signer import open_signer
+from service.permits.signer import signing_as
 from service.permits.workshop import WorkshopDep, show_document
-from service.pki.store import open_store
 from service.storage import StorageDep
 from service.transparency.api import LogKeyDep
 from service.web import SettingsDep
@@ -135,7 +134,7 @@ def sign(
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
     passphrase = order.passphrase.get_secret_value()
-    with open_signer(open_store(settings), official, passphrase, now()) as signer:
+    with signing_as(official, passphrase, settings=settings, now=now()) as signer:
         permit = sign_application(
             workshop, application_id, actor=actor, signer=signer, seen_digest=order.digest
         )

@@ -24,9 +24,8 @@ from service.permits.batch import (
 from service.permits.batch_progress import BatchFile, FileState, count_files, read_files
 from service.permits.batch_run import RunsDep
 from service.permits.desk import name_files
-from service.permits.signer import open_signer
+from service.permits.signer import signing_as
 from service.permits.workshop import WorkshopDep
-from service.pki.store import open_store
 from service.web import SettingsDep, language_of
 
 router = APIRouter(prefix="/api/v1/sign-batches", tags=["permits"])
@@ -113,7 +112,7 @@ def order_batch(
         official = session.get_one(User, actor.id)
     # The key first: nothing is written down for a wrong passphrase.
     passphrase = order.passphrase.get_secret_value()
-    signer = open_signer(open_store(settings), official, passphrase, now())
+    signer = signing_as(official, passphrase, settings=settings, now=now())
     try:
         with transaction(workshop.engine) as session:
             batch = select_files(session, files, actor=actor, now=now())
@@ -146,7 +145,7 @@ def resume_batch(
         batch = find_batch(session, batch_id, actor=actor)
         official = session.get_one(User, actor.id)
     passphrase = order.passphrase.get_secret_value()
-    signer = open_signer(open_store(settings), official, passphrase, now())
+    signer = signing_as(official, passphrase, settings=settings, now=now())
     runs.start(workshop, batch_id, actor=actor, signer=signer, seen_digest=batch.list_digest)
     with reading(workshop.engine) as session:
         return _summary(session, batch_id, actor, language_of(request))

@@ -35,9 +35,8 @@ from service.permits.issue import unfinished_issuances
 from service.permits.mandates import mandates_on, printed_capacity
 from service.permits.models import Kind
 from service.permits.pages import Passphrase, Text, as_refusal, passphrase_problems
-from service.permits.signer import open_signer
+from service.permits.signer import service_of, signing_as
 from service.permits.workshop import WorkshopDep
-from service.pki.store import open_store
 from service.web import SettingsDep, language_of, redirect, render, translate
 
 router = APIRouter(include_in_schema=False)
@@ -83,6 +82,7 @@ def signing_desk(
         capacities=[(printed_capacity(each).replace("\n", ", "), each) for each in mandates],
         batches=[(batch, count, batch_state(batch, count, moment)) for batch, count in batches],
         unfinished=unfinished_issuances(session, actor),
+        service=service_of(session.get_one(User, actor.id)),
     )
 
 
@@ -179,6 +179,7 @@ def _batch_page(
         page=page,
         page_count=page_count,
         problems=passphrase_problems(error),
+        service=service_of(session.get_one(User, actor.id)),
     )
 
 
@@ -220,7 +221,7 @@ def run_batch(
         with reading(workshop.engine) as session:
             find_batch(session, batch_id, actor=actor)
             official = session.get_one(User, actor.id)
-        signer = open_signer(open_store(settings), official, passphrase, now())
+        signer = signing_as(official, passphrase, settings=settings, now=now())
         runs.start(workshop, batch_id, actor=actor, signer=signer, seen_digest=digest)
     except Exception as failure:
         error = as_refusal(failure)

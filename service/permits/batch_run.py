@@ -17,22 +17,25 @@ import structlog
 from fastapi import Depends, Request
 from sqlmodel import Session
 
+from keys.errors import OutsideError
 from service.accounts.access import Actor, actor_of_user
 from service.accounts.models import User
 from service.database import reading, transaction
 from service.errors import Conflict, ServiceError, Unavailable, translate_foreign
 from service.permits.batch import LEASE, begin_run, end_run, keep_alive, note_failure
 from service.permits.batch_progress import positions_left
-from service.permits.issue import Workshop, finish_issuance, sign_application
+from service.permits.issue import finish_issuance, sign_application
 from service.permits.models import Permit, SignBatch, SignBatchItem, Status
-from service.permits.signer import OpenKey
-from service.pki.register import require_in_force
-from signing.sign import require_document_signer
+from service.permits.sign import Workshop, require_able
+from service.permits.signer import DocumentSigner, OutsideSigner, service_of
+from signing.errors import ReturnedDocumentRefused
 
 AT_ONCE = 4
 """Batches that one process signs at a time, of as many officials."""
 WORKERS = 2
 """Files of a batch that are signed at a time; more only queue for SQLite's one writer."""
+ENDS_RUN = (OutsideError, ReturnedDocumentRefused)
+"""What a service outside refuses or loses may come again with every file: a wrong passphrase above all."""
 
 log = structlog.get_logger()
 
@@ -69,7 +72,7 @@ class Run:
     batch_id: uuid.UUID
     id: uuid.UUID
     actor: Actor
-    signer: OpenKey
+    signer: DocumentSigner
     closing: threading.Event
 
 
@@ -82,7 +85,13 @@ class BatchRuns:
         self._threads: set[threading.Thread] = set()
 
     def start(
-        self, workshop: Workshop, batch_id: uuid.UUID, *, actor: Actor, signer: OpenKey, seen_digest: str
+        self,
+        workshop: Workshop,
+        batch_id: uuid.UUID,
+        *,
+        actor: Actor,
+        signer: DocumentSigner,
+        seen_digest: str,
     ) -> None:
         """Begin or take up a batch and sign it in the background. The signer is closed when the run is over.
 
@@ -96,16 +105,16 @@ class BatchRuns:
             raise
 
     def _start(
-        self, workshop: Workshop, batch_id: uuid.UUID, actor: Actor, signer: OpenKey, seen_digest: str
+        self, workshop: Workshop, batch_id: uuid.UUID, actor: Actor, signer: DocumentSigner, seen_digest: str
     ) -> None:
         with self._lock:
             self._threads = {thread for thread in self._threads if thread.is_alive()}
             if self._closing.is_set() or len(self._threads) >= AT_ONCE:
                 raise TooManyBatches
             now = workshop.clock()
-            require_document_signer(signer.certificate, now)
             with transaction(workshop.engine) as session:
-                require_in_force(session, signer.certificate)
+                official = session.get_one(User, actor.id)
+                require_able(session, signer, now, service=service_of(official))
                 run_id = begin_run(session, batch_id, actor=actor, now=now, seen_digest=seen_digest)
             run = Run(workshop, batch_id, run_id, actor, signer, self._closing)
             thread = threading.Thread(target=sign_batch, args=(run,), name="sign-batch", daemon=True)
@@ -152,8 +161,10 @@ def _sign_left(run: Run) -> None:
     with reading(run.workshop.engine) as session:
         # The workers share a list's iterator: each place is given once.
         positions = iter(positions_left(session, run.batch_id))
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="sign-batch") as pool:
-        workers = [pool.submit(_sign_files, run, positions) for _ in range(WORKERS)]
+    # A service outside is asked for one file at a time, so that one wrong passphrase is tried once.
+    count = 1 if isinstance(run.signer, OutsideSigner) else WORKERS
+    with ThreadPoolExecutor(count, thread_name_prefix="sign-batch") as pool:
+        workers = [pool.submit(_sign_files, run, positions) for _ in range(count)]
         while wait(workers, timeout=LEASE.total_seconds() / 3).not_done:
             with transaction(run.workshop.engine) as session:
                 keep_alive(session, run.batch_id, run.id, now=run.workshop.clock())
@@ -172,7 +183,7 @@ def _sign_files(run: Run, positions: Iterator[int]) -> None:
 
 
 def _sign_file(run: Run, position: int) -> None:
-    """Sign one file, or write down why not. Raises RunOver before anything is done."""
+    """Sign one file, or write down why not. RunOver ends the run, before or after it."""
     with reading(run.workshop.engine) as session:
         _require_current(session, run)
         official = session.get_one(User, run.actor.id)
@@ -192,6 +203,8 @@ def _sign_file(run: Run, position: int) -> None:
     except Exception as failure:
         with transaction(run.workshop.engine) as session:
             note_failure(session, run.batch_id, position, _as_refusal(failure))
+        if isinstance(failure, ENDS_RUN):
+            raise RunOver from None
 
 
 def _sign_anew(run: Run, item: SignBatchItem, actor: Actor) -> None:

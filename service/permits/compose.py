@@ -1,14 +1,15 @@
 """From an application to the very document that will be signed, or its preview."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, col, select
 
-from service.accounts.models import User
+from service.accounts.models import BSRE, User
 from service.applications.models import Application, StepVisit
 from service.applications.workflow import Action
 from service.catalogue.format import City, PermitType
@@ -16,7 +17,7 @@ from service.catalogue.models import active_city
 from service.catalogue.wording import fill_wording, holder_name, machine_readable, validity_period
 from service.clock import city_date
 from service.permits.mandates import printed_capacity
-from service.permits.models import Kind, Mandate, Permit
+from service.permits.models import HERE, Kind, Mandate, Permit
 from service.permits.numbering import spaced_code
 from signing.document import Letterhead, PermitDocument, SignatureBlock, canonical_json
 from signing.render import unprintable
@@ -32,6 +33,8 @@ class Printing:
 
     base_url: str
     is_sample: bool
+    issuers: Mapping[str, str] = field(default_factory=dict)
+    """By the signing service outside: who issues its certificates. All other documents are samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,16 @@ def compose_document(
     printing: Printing,
     today: date,
     permit: Permit | None = None,
+    service: str | None = None,
 ) -> Composed:
     """Compose the document of a reserved permit, or without one the preview of what would be signed.
 
     A preview has no number, code or date of issue yet, shows its dates as if it were signed today, and
-    names a signer only when a signature block is given. Raises ValidityOver when its last day would be over.
+    names a signer only when a signature block is given. `service` is where it is to be signed. Raises
+    ValidityOver when its last day would be over.
     """
     city = active_city(session)
+    footer_legal, is_sample = _footer(city, printing, service)
     rejects = application.outcome == "reject"
     letter = city.rejection_letter.wording if rejects else None
     wording = fill_wording(
@@ -80,8 +86,8 @@ def compose_document(
         place=city.place,
         signature=signature or SignatureBlock(capacity=city.official_title.id, name="…"),
         verify_text=printing.base_url.split("://", 1)[-1] + "/verify",
-        footer_legal=city.footers.test if printing.is_sample else city.footers.production,
-        is_sample=printing.is_sample,
+        footer_legal=footer_legal,
+        is_sample=is_sample,
         number=permit.number if permit else None,
         code=spaced_code(permit.code) if permit else None,
         verify_url=f"{printing.base_url}/v/{permit.code}" if permit else None,
@@ -89,6 +95,20 @@ def compose_document(
         data=_data(permit_type, application, permit, printing, rejects=rejects),
     )
     return Composed(document, wording.empty_placeholders, unprintable(document))
+
+
+def _footer(city: City, printing: Printing, service: str | None) -> tuple[str, bool]:
+    """Return the legal sentence that is true of who will sign, and whether the document is a sample.
+
+    Where nobody in particular signs yet, it is that of the service that is connected.
+    """
+    if service is None:
+        service = next(iter(printing.issuers), HERE)
+    if printing.is_sample or service not in printing.issuers:
+        return city.footers.test, True
+    if service == BSRE:
+        return city.footers.production, False
+    return city.footers.other.replace("{issuer}", printing.issuers[service]), False
 
 
 def _facts(

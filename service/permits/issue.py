@@ -9,10 +9,8 @@ under the same number: never a gap, never two.
 import hmac
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from service import jobs
@@ -29,20 +27,15 @@ from service.clock import city_date
 from service.database import transaction
 from service.errors import Conflict, NotFound, ServiceError
 from service.mail import queue_mail
+from service.permits.asking import NotYoursToFinish
 from service.permits.compose import Composed, Printing, compose_document, signature_block
 from service.permits.mandates import mandate_for, printed_capacity
 from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status, StatusChange
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
-from service.permits.signer import OpenKey, Timestamper
-from service.pki.register import require_in_force
-from service.storage import Storage, put_document
+from service.permits.sign import SignedDocument, Workshop, require_able, sign_and_store
+from service.permits.signer import DocumentSigner, service_of
 from service.transparency.log import append_entry, code_hash, next_index
-from service.transparency.witnesses import Witnesses, require_not_behind
-from signing.document import PermitDocument
-from signing.errors import TimestampUnavailable
-from signing.provenance import signature_fingerprints
-from signing.render import render_document
-from signing.sign import require_document_signer, sign_document
+from service.transparency.witnesses import require_not_behind
 
 EXTEND_JOB = "extend_document"
 """The durable job that makes the signed document B-LTA; see `permits.extend`."""
@@ -66,43 +59,12 @@ class DocumentChanged(Conflict):
     )
 
 
-class NotYoursToFinish(Conflict):
-    code = "not_yours_to_finish"
-    message_id = "Penerbitan ini telah selesai atau ditandatangani oleh pejabat lain."
-    message_en = "This issuance has been finished, or belongs to another official."
-
-
-@dataclass(frozen=True, slots=True)
-class SignedDocument:
-    """The bytes as signed and stored, and what the register says of them."""
-
-    sha256: str
-    fingerprint: str
-    size: int
-    level: str
-    signed_at: datetime
-    verifiable_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """What issuing needs besides the case: where to write, what stamps the time, what paper says."""
-
-    engine: Engine
-    storage: Storage
-    timestamper: Timestamper | None
-    clock: Callable[[], datetime]
-    printing: Printing
-    witnesses: Witnesses | None = None
-    """Who must not be ahead of our log; none: nobody watches it."""
-
-
 def sign_application(
     workshop: Workshop,
     application_id: uuid.UUID,
     *,
     actor: Actor,
-    signer: OpenKey,
+    signer: DocumentSigner,
     seen_digest: str,
     note: Callable[[Session, Permit], None] | None = None,
 ) -> Permit:
@@ -115,10 +77,10 @@ def sign_application(
     WitnessSilent, and the errors of `signing`, all before a number is taken; a failure afterwards leaves an
     `issuing` permit for `finish_issuance`.
     """
-    require_document_signer(signer.certificate, workshop.clock())
     require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     with transaction(workshop.engine) as session:
-        require_in_force(session, signer.certificate)
+        official = session.get_one(User, actor.id)
+        require_able(session, signer, workshop.clock(), service=service_of(official))
         permit = reserve_permit(
             session,
             application_id,
@@ -153,7 +115,13 @@ def reserve_permit(
     mandate = mandate_for(session, signer.id, application.slug, city_date(now))
     signature = signature_block(signer, mandate)
     shown = compose_document(
-        session, application, permit_type, signature=signature, printing=printing, today=city_date(now)
+        session,
+        application,
+        permit_type,
+        signature=signature,
+        service=service_of(signer),
+        printing=printing,
+        today=city_date(now),
     )
     if not hmac.compare_digest(shown.digest, seen_digest):
         raise DocumentChanged
@@ -165,6 +133,7 @@ def reserve_permit(
         application,
         permit_type,
         signature=signature,
+        service=permit.signed_by,
         printing=printing,
         today=permit.issued_on,
         permit=permit,
@@ -247,49 +216,33 @@ def _new_permit(
         mandate=mandate.capacity,
         mandate_id=mandate.id,
         mandate_basis=mandate.basis,
+        signed_by=service_of(signer),
         created_at=now,
     )
 
 
-def finish_issuance(workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, signer: OpenKey) -> Permit:
+def finish_issuance(
+    workshop: Workshop, permit_id: uuid.UUID, *, actor: Actor, signer: DocumentSigner
+) -> Permit:
     """Render, sign, store and register a reserved permit, now or after a crash, under its number.
 
     The mandate was checked when the decision was taken; one that ended since leaves no gap in the numbers.
-    Raises NotYoursToFinish when it is finished or another official's, BehindWitness, WitnessSilent, and the
-    errors of `signing`.
+    Raises NotYoursToFinish when it is finished or another official's, OtherService, BehindWitness,
+    WitnessSilent, what `ask_to_sign` raises, and the errors of `signing`.
     """
     require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     with transaction(workshop.engine) as session:
         permit = session.get(Permit, permit_id)
         if permit is None or permit.status != Status.ISSUING or permit.signer_id != actor.id:
             raise NotYoursToFinish
-        require_in_force(session, signer.certificate)
+        require_able(session, signer, workshop.clock(), service=permit.signed_by)
     return _issue(workshop, permit, actor=actor, signer=signer)
 
 
-def _issue(workshop: Workshop, permit: Permit, *, actor: Actor, signer: OpenKey) -> Permit:
-    signed = _sign_and_store(workshop, PermitDocument.from_json(permit.document), signer)
+def _issue(workshop: Workshop, permit: Permit, *, actor: Actor, signer: DocumentSigner) -> Permit:
+    signed = sign_and_store(workshop, permit, actor=actor, signer=signer)
     with transaction(workshop.engine) as session:
         return register_document(session, permit.id, signed, actor=actor, now=workshop.clock())
-
-
-def _sign_and_store(workshop: Workshop, document: PermitDocument, signer: OpenKey) -> SignedDocument:
-    signed_at = workshop.clock()
-    unstamped: list[TimestampUnavailable] = []
-    pdf = sign_document(
-        render_document(document),
-        signer,
-        signed_at=signed_at,
-        timestamper=workshop.timestamper,
-        # Without a time stamp the level is lower, and the job that archives the document proves the time.
-        without_time_stamp=unstamped.append,
-        reason=f"{document.title} {document.number}",
-        location=document.place,
-    )
-    sha256 = put_document(workshop.storage, pdf)
-    level = "B-B" if unstamped or workshop.timestamper is None else "B-T"
-    until = signer.certificate.not_valid_after_utc
-    return SignedDocument(sha256, signature_fingerprints(pdf)[0], len(pdf), level, signed_at, until)
 
 
 def register_document(
@@ -304,6 +257,7 @@ def register_document(
     permit = session.exec(statement.execution_options(populate_existing=True)).one()
     if permit.status != Status.ISSUING:
         raise NotYoursToFinish
+    permit.asked_at = None
     set_status(session, permit, Status.ACTIVE, actor=actor, now=now)
     version = DocumentVersion(
         permit_id=permit.id,
@@ -414,7 +368,7 @@ def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:
 
 
 def unfinished_issuances(session: Session, actor: Actor) -> list[Permit]:
-    """List what a crash left `issuing` for this official, oldest first."""
+    """List what a crash, or a service outside, left `issuing` for this official, oldest first."""
     statement = (
         select(Permit)
         .where(Permit.status == Status.ISSUING, Permit.signer_id == actor.id)

@@ -11,6 +11,9 @@ from sqlmodel import Field, SQLModel
 from service.database import UTCDateTime
 from service.seals import sealed
 
+HERE = "here"
+"""Signed in this service, with a key of its own store."""
+
 VERSION = Column("version", Integer, nullable=False)
 """Optimistic locking: of two writers who read the same row, the second is told (StaleDataError)."""
 
@@ -129,6 +132,10 @@ class Permit(SQLModel, table=True):
     """A Capacity."""
     mandate_id: uuid.UUID = Field(foreign_key="mandate.id")
     mandate_basis: str = Field(max_length=200)
+    signed_by: str = Field(default=HERE, max_length=20)
+    """`here`, or the signing service of another house (`bsre`, `csc`) that the document was composed for."""
+    asked_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
+    """When that service was asked to sign, while its answer is not known: there may be a signature."""
     created_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     version: int = Field(default=1, sa_column=VERSION)
 

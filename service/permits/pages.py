@@ -14,7 +14,7 @@ from service.clock import now
 from service.database import SessionDep, reading, transaction
 from service.errors import Conflict, FieldProblem, InvalidInput, ServiceError, translate_foreign
 from service.permits.documents import document_response, find_readable
-from service.permits.issue import finish_issuance, sign_application
+from service.permits.issue import finish_issuance, sign_application, unfinished_issuances
 from service.permits.models import Kind, Permit, Status
 from service.permits.reconcile import last_reconciliation
 from service.permits.register import (
@@ -28,11 +28,10 @@ from service.permits.register import (
 )
 from service.permits.renewal import newest_renewal, start_renewal
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
-from service.permits.signer import open_signer
+from service.permits.signer import service_of, signing_as
 from service.permits.workshop import WorkshopDep, show_document
 from service.pki.outside import stamps_until
 from service.pki.overview import own_tsa_end
-from service.pki.store import open_store
 from service.storage import StorageDep
 from service.web import SettingsDep, language_of, redirect, render, translate
 from signing.render import render_document
@@ -77,6 +76,7 @@ def _signing_page(
         "permits/sign.html",
         error.status if error else 200,
         shown=shown,
+        service=service_of(session.get_one(User, actor.id)),
         error=error,
         problems=passphrase_problems(error),
         message=error.message(language_of(request)) if error else None,
@@ -104,13 +104,16 @@ def sign(
     try:
         with reading(workshop.engine) as session:
             official = session.get_one(User, actor.id)
-        with open_signer(open_store(settings), official, passphrase, now()) as signer:
+        with signing_as(official, passphrase, settings=settings, now=now()) as signer:
             permit = sign_application(
                 workshop, application_id, actor=actor, signer=signer, seen_digest=digest
             )
     except Exception as failure:
         error = as_refusal(failure)
         with reading(workshop.engine) as session:
+            if any(each.application_id == application_id for each in unfinished_issuances(session, actor)):
+                # The number is taken: the case goes on from the list, where it now stands.
+                return _to_the_list(request, error)
             return _signing_page(request, session, application_id, actor, settings, error)
     return _signed(request, permit)
 
@@ -128,12 +131,15 @@ def finish(
     with reading(workshop.engine) as session:
         official = session.get_one(User, actor.id)
     try:
-        signer = open_signer(open_store(settings), official, passphrase, now())
+        with signing_as(official, passphrase, settings=settings, now=now()) as signer:
+            permit = finish_issuance(workshop, permit_id, actor=actor, signer=signer)
     except Exception as failure:
-        message = as_refusal(failure).message(language_of(request))
-        return redirect(request, "/sign", flash=("notice", message))
-    with signer:
-        return _signed(request, finish_issuance(workshop, permit_id, actor=actor, signer=signer))
+        return _to_the_list(request, as_refusal(failure))
+    return _signed(request, permit)
+
+
+def _to_the_list(request: Request, error: ServiceError) -> Response:
+    return redirect(request, "/sign", flash=("notice", error.message(language_of(request))))
 
 
 def as_refusal(failure: Exception) -> ServiceError:

@@ -8,15 +8,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from keys import store
+import httpx2
+
+from keys import csc, store
 from keys.errors import KeyNotFound
-from keys.hierarchy import latest
+from keys.hierarchy import latest, load_trust_anchors
+from keys.outside import longest, open_client
 from keys.store import BareKey, KeyStore, OpenKey
 from keys.timestamp import Timestamper, local_timestamper
-from service.accounts.models import User
-from service.errors import ServiceError
+from service.accounts.models import BSRE, CSC, OUTSIDE_SERVICES, User
+from service.accounts.sealing import outside_context, unseal
+from service.config import Settings, parse_wrapping_keys
+from service.errors import Conflict, ServiceError
+from service.permits.models import HERE
+from service.pki.outside_trust import OutsideTrust, read_outside_trust, require_usable
+from service.pki.store import open_store
+from service.pki.tsa import time_anchors
+from signing import bsre
+from signing.outside import Act, OutsideSigner
+from signing.sign import require_document_signer, sign_document
 
-__all__ = ["NoSigningKey", "OpenKey", "OperationsKeys", "Timestamper", "open_operations_keys", "open_signer"]
+__all__ = [
+    "DocumentSigner",
+    "NoSigningKey",
+    "OpenKey",
+    "OperationsKeys",
+    "OutsideSigner",
+    "Timestamper",
+    "open_operations_keys",
+    "open_signer",
+    "service_of",
+    "signing_as",
+]
+
+DocumentSigner = OpenKey | OutsideSigner
+"""Who signs a document: a key of this service, or a service of another house."""
 
 
 class NoSigningKey(ServiceError):
@@ -26,6 +52,18 @@ class NoSigningKey(ServiceError):
         "Akun Anda belum memiliki kunci penanda tangan. Hubungi administrator untuk pendaftaran kunci."
     )
     message_en = "Your account has no signing key yet. Ask the administrator to enrol one."
+
+
+class NoOutsideIdentity(Conflict):
+    code = "no_outside_identity"
+    message_id = (
+        "Akun Anda ditandai memakai layanan tanda tangan luar, tetapi layanan atau identitas Anda di sana "
+        "belum dihubungkan. Hubungi administrator."
+    )
+    message_en = (
+        "Your account is to sign through a service outside, but the service, or who you are there, is not "
+        "connected yet. Ask the administrator."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +87,117 @@ def open_signer(keys: KeyStore, official: User, passphrase: str, now: datetime) 
     if not official.key_name:
         raise NoSigningKey
     return keys.open_key(official.key_name, passphrase, now=now)
+
+
+def service_of(official: User) -> str:
+    """Return where an official's documents are signed: `here`, `bsre` or `csc`."""
+    return official.key_name if official.key_name in OUTSIDE_SERVICES else HERE
+
+
+def signing_as(official: User, passphrase: str, *, settings: Settings, now: datetime) -> DocumentSigner:
+    """Open whatever an official signs with, for one act or one batch: `with signing_as(…) as signer`.
+
+    A service outside is asked whether it lets the official sign; the passphrase is not tried before that.
+    Raises what `open_signer` raises, NoOutsideIdentity, OutsideTrustUnusable, and the errors of another
+    house (`keys.errors`): SignerNotReady, OutsideUnreachable, OutsideBusy and their kin.
+    """
+    service = service_of(official)
+    if service == HERE:
+        return open_signer(open_store(settings), official, passphrase, now)
+    url = {BSRE: settings.bsre_url, CSC: settings.csc_url}[service]
+    if not url or official.outside_identity is None:
+        raise NoOutsideIdentity
+    wrapping_keys = parse_wrapping_keys(settings.wrapping_keys.get_secret_value())
+    identity = unseal(official.outside_identity, wrapping_keys, outside_context(official.id))
+    holder = official.certificate_name or official.full_name
+    trust = read_outside_trust(settings.outside_anchors)
+    require_usable(trust, now)
+    if service == BSRE:
+        auth = (settings.bsre_user, settings.bsre_password.get_secret_value())
+        client = open_client(url, seconds=settings.bsre_seconds, auth=auth)
+    else:
+        client = open_client(url, seconds=settings.csc_seconds)
+    try:
+        if service == BSRE:
+            return _at_bsre(client, identity, passphrase, holder, trust, settings)
+        return _at_csc(client, identity, passphrase, holder, trust, settings, now)
+    except BaseException:
+        client.close()
+        raise
+
+
+def _at_bsre(
+    client: httpx2.Client,
+    identity: str,
+    passphrase: str,
+    holder: str,
+    trust: OutsideTrust,
+    settings: Settings,
+) -> OutsideSigner:
+    bsre.require_ready(client, identity)
+
+    def sign(pdf: bytes, act: Act) -> bytes:
+        return bsre.sign_pdf(
+            client, pdf, identity=identity, passphrase=passphrase, reason=act.reason, location=act.location
+        )
+
+    return OutsideSigner(
+        service=BSRE,
+        holder=holder,
+        issuer=bsre.ISSUER,
+        sign=sign,
+        close=client.close,
+        trust_anchors=trust.anchors,
+        time_anchors=(),
+        crls=trust.crls,
+        patience=longest(settings.bsre_seconds),
+        brings_field=True,
+    )
+
+
+def _at_csc(
+    client: httpx2.Client,
+    identity: str,
+    passphrase: str,
+    holder: str,
+    trust: OutsideTrust,
+    settings: Settings,
+    now: datetime,
+) -> OutsideSigner:
+    csc.authenticate(client, settings.csc_client_id, settings.csc_client_secret.get_secret_value())
+    credential = csc.read_credential(client, identity)
+    require_document_signer(credential.certificate, now)
+    key = csc.open_credential(client, credential, passphrase)
+    keys = open_store(settings)
+    stamp_issuers = keys.certificates(latest(keys, store.TSA))[1:]
+
+    def sign(pdf: bytes, act: Act) -> bytes:
+        return sign_document(
+            pdf,
+            key,
+            signed_at=act.signed_at,
+            timestamper=act.timestamper,
+            reason=act.reason,
+            location=act.location,
+            # Signed again the document would need another signature; the time can be proven later.
+            without_time_stamp=lambda _: None,
+            stamp_issuers=stamp_issuers,
+        )
+
+    folder = settings.effective_keys_folder
+    return OutsideSigner(
+        service=CSC,
+        holder=holder,
+        issuer=settings.csc_issuer,
+        sign=sign,
+        close=client.close,
+        trust_anchors=trust.anchors,
+        time_anchors=(*load_trust_anchors(folder), *time_anchors(folder)),
+        crls=trust.crls,
+        # A provider is asked twice: for the authorisation, and for the signature.
+        patience=2 * longest(settings.csc_seconds),
+        brings_field=False,
+    )
 
 
 def open_operations_keys(keys: KeyStore, passphrase: str, now: Callable[[], datetime]) -> OperationsKeys:

@@ -7,21 +7,24 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from service.accounts.access import Actor
-from service.accounts.models import User
+from service.accounts.models import BSRE, CSC, User
 from service.applications.review import Case, find_case
 from service.applications.workflow import Action
 from service.clock import city_date, now
 from service.config import Settings
 from service.errors import ServiceError, Unavailable
 from service.permits.compose import Composed, Printing, compose_document, signature_block
-from service.permits.issue import Workshop
 from service.permits.mandates import NoMandate, mandate_for
-from service.permits.signer import OperationsKeys
+from service.permits.sign import Workshop
+from service.permits.signer import OperationsKeys, service_of
+from service.storage import Storage
 from service.transparency.log import log_origin
 from service.transparency.witnesses import Witnesses, parse_witnesses
+from signing import bsre
 
 
 class SigningUnavailable(Unavailable):
@@ -38,8 +41,21 @@ def request_workshop(request: Request) -> Workshop:
     keys: OperationsKeys | None = state.operations_keys
     if keys is None:
         raise SigningUnavailable
+    return workshop_of(state.settings, state.engine, state.storage, keys, state.witnesses)
+
+
+def workshop_of(
+    settings: Settings, engine: Engine, storage: Storage, keys: OperationsKeys, witnesses: Witnesses | None
+) -> Workshop:
+    """Return what issuing and extending need in this installation."""
     return Workshop(
-        state.engine, state.storage, keys.timestamper, now, printing_of(state.settings), state.witnesses
+        engine,
+        storage,
+        keys.timestamper,
+        now,
+        printing_of(settings),
+        witnesses,
+        settings.outside_anchors,
     )
 
 
@@ -48,7 +64,9 @@ WorkshopDep = Annotated[Workshop, Depends(request_workshop)]
 
 def printing_of(settings: Settings) -> Printing:
     """Return what every document of this installation says."""
-    return Printing(settings.base_url, settings.is_sample)
+    issuers = {BSRE: bsre.ISSUER if settings.bsre_url else "", CSC: settings.csc_issuer}
+    named = {service: issuer for service, issuer in issuers.items() if issuer}
+    return Printing(settings.base_url, settings.is_sample, named)
 
 
 def witnesses_of(settings: Settings) -> Witnesses:
@@ -89,5 +107,6 @@ def show_document(session: Session, application_id: uuid.UUID, *, actor: Actor, 
         mandate = mandate_for(session, actor.id, case.application.slug, city_date(now()))
     except NoMandate as refusal:
         return Shown(case, compose(signature=None), False, refusal)
-    signature = signature_block(session.get_one(User, actor.id), mandate)
-    return Shown(case, compose(signature=signature), True, None)
+    official = session.get_one(User, actor.id)
+    composed = compose(signature=signature_block(official, mandate), service=service_of(official))
+    return Shown(case, composed, True, None)

@@ -1,4 +1,4 @@
-"""Making the hierarchy and enrolling signing officials: what an operator does at the command line.
+"""Making the hierarchy and enrolling signing officials, here or at a service outside, at the command line.
 
 Passphrases are arguments here and nowhere else; nothing that is written or recorded holds one.
 """
@@ -18,7 +18,9 @@ from service.accounts.access import SERVICE, SIGNING_ROLE
 from service.accounts.models import Kind, User
 from service.accounts.officers import Officer, OfficerDetails, change_officer, find_officer
 from service.accounts.person import clean_email
-from service.config import Settings
+from service.accounts.sealing import outside_context, seal
+from service.audit import record_event
+from service.config import Settings, parse_wrapping_keys
 from service.errors import Conflict, NotFound
 from service.pki.register import record_folder
 from service.pki.store import open_store
@@ -26,6 +28,7 @@ from service.pki.store import open_store
 RENEWABLE = {each.name: each for each in (profiles.ROOT, profiles.ISSUING_CA, profiles.TSA, profiles.SEAL)}
 LONGEST_PART = 64
 """X.520 allows so many characters in each part of a name."""
+LONGEST_CERTIFICATE_NAME = 160
 
 
 class OfficerUnknown(NotFound):
@@ -94,6 +97,42 @@ def enrol_signer(
     key_name = f"{store.OFFICIAL_PREFIX}{slug}"
     change_officer(session, SERVICE, user.id, replace(_details(officer), key_name=key_name), now)
     return key_name
+
+
+def connect_signer(
+    session: Session,
+    settings: Settings,
+    email: str,
+    *,
+    service: str,
+    identity: str,
+    certificate_name: str,
+    now: datetime,
+) -> User:
+    """Have an official sign through a service outside from now on. Raises OfficerUnknown or NotASigner.
+
+    `identity` is who they are there: a NIK, an e-mail address, a credential's id. It is private and kept
+    sealed; `certificate_name` stands in every certificate, and documents of another name are refused.
+    """
+    officer = find_signer(session, email)
+    details = replace(_details(officer), key_name=service)
+    user = change_officer(session, SERVICE, officer.user.id, details, now)
+    wrapping_keys = parse_wrapping_keys(settings.wrapping_keys.get_secret_value())
+    user.outside_identity = seal(identity.strip(), wrapping_keys, outside_context(user.id))
+    user.certificate_name = certificate_name.strip()[:LONGEST_CERTIFICATE_NAME]
+    session.add(user)
+    record_event(
+        session,
+        action="signer_connected",
+        subject_type="account",
+        subject_id=user.id,
+        actor_id=SERVICE.user_id,
+        actor_name=SERVICE.full_name,
+        actor_role=SERVICE.role_for_audit,
+        now=now,
+        data={"service": service, "certificate_name": user.certificate_name},
+    )
+    return user
 
 
 def renew_service_key(

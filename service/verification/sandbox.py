@@ -45,11 +45,15 @@ class Examination:
 class Sandbox:
     """The warm examiner and the door to it. Safe to use from many threads.
 
-    `anchors` is the folder of the trust anchors, `root*.pem`, or one file of them.
+    `anchors` is the folder of our trust anchors, `root*.pem`, or one file of them; `outside` the folder of
+    other houses', `*.pem`.
     """
 
-    def __init__(self, anchors: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> None:
+    def __init__(
+        self, anchors: Path, outside: Path | None = None, *, seconds: float = SECONDS, memory: int = MEMORY
+    ) -> None:
         self.anchors = anchors
+        self.outside = outside
         self.seconds = seconds
         self.memory = memory
         self._places = threading.BoundedSemaphore(AT_ONCE)
@@ -63,15 +67,18 @@ class Sandbox:
             if self._process is None:
                 self._start()
 
-    def examine(self, pdf: bytes, at: datetime, crls: Sequence[bytes] = ()) -> Examination:
-        """Examine a file as of the moment `at`, by the revocation lists (DER) of our authorities.
+    def examine(
+        self, pdf: bytes, at: datetime, crls: Sequence[bytes] = (), *, by_others: bool = False
+    ) -> Examination:
+        """Examine a file as of the moment `at`, by revocation lists (DER).
 
+        Other houses' trust anchors count `by_others` alone: for what the register knows to be signed there.
         Never raises for anything the file does.
         """
         if not self._places.acquire(timeout=self.seconds):
             return Examination(None, "busy")
         try:
-            return self._examine(pdf, at, crls)
+            return self._examine(pdf, at, crls, by_others=by_others)
         finally:
             self._places.release()
 
@@ -80,7 +87,7 @@ class Sandbox:
         with self._lock:
             self._stop()
 
-    def _examine(self, pdf: bytes, at: datetime, crls: Sequence[bytes]) -> Examination:
+    def _examine(self, pdf: bytes, at: datetime, crls: Sequence[bytes], *, by_others: bool) -> Examination:
         ours, theirs = socket.socketpair()
         with ours:
             try:
@@ -94,6 +101,7 @@ class Sandbox:
                 "seconds": self.seconds,
                 "memory": self.memory,
                 "anchors": str(self.anchors),
+                "outside": str(self.outside) if by_others and self.outside else None,
                 "at": at.isoformat(),
                 "crls": len(crls),
             }

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from sqlmodel import Session
 
 from service.clock import city_date
-from service.permits.models import DocumentVersion, Permit
+from service.permits.models import HERE, DocumentVersion, Permit
 from service.permits.register import (
     PublicPermit,
     end_of_day,
@@ -26,6 +26,7 @@ from service.permits.register import (
     find_derived,
     public_permit,
 )
+from service.pki.outside_trust import judging_lists, read_outside_trust
 from service.pki.register import current_lists
 from service.transparency.log import prove_inclusion
 from service.verification.sandbox import Examination, Sandbox
@@ -88,11 +89,11 @@ def verify_file(
 
 
 def _verify(session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader) -> Verification:
-    examination = sandbox.examine(pdf, now, current_lists(session))
     sha256 = hashlib.sha256(pdf).hexdigest()
+    registered = find_by_document(session, sha256)
+    examination = _examine(session, sandbox, pdf, registered, now)
     if examination.stopped:
         log.warning("examination_stopped", reason=examination.stopped, sha256=sha256, size=len(pdf))
-    registered = find_by_document(session, sha256)
     if registered is not None:
         return _verify_registered(session, *registered, examination, now=now, reader=reader)
     if examination.findings is None:
@@ -105,6 +106,21 @@ def _verify(session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, re
     if not findings["readable"]:
         return Verification(Verdict.UNDECIDED, ("unreadable",), now)
     return Verification(Verdict.UNKNOWN, ("not_issued_here",), now)
+
+
+def _examine(
+    session: Session,
+    sandbox: Sandbox,
+    pdf: bytes,
+    registered: tuple[Permit, DocumentVersion] | None,
+    now: datetime,
+) -> Examination:
+    """Have a file examined by the trust anchors and revocation lists of whoever signed it."""
+    if registered is None or registered[0].signed_by == HERE:
+        return sandbox.examine(pdf, now, current_lists(session))
+    theirs = read_outside_trust(sandbox.outside).crls
+    lists = judging_lists(session, theirs, archived=registered[1].level == "B-LTA")
+    return sandbox.examine(pdf, now, lists, by_others=True)
 
 
 def _verify_registered(

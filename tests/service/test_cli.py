@@ -12,8 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import obstore
+import outside
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from factories import PASSWORD, TOTP_SECRET
+from pki import throwaway_pki
 from sqlmodel import select
 
 from keys.errors import WrongPassphrase
@@ -292,6 +295,42 @@ def test_a_certificate_is_listed_suspended_revoked_and_renewed(
     assert canting("keys", "root-list", "--revoke", "issuing", secret=ROOT_PASSPHRASE) == 0
     number, revoked = read_revocations(keys.revocation_list("root"))
     assert (number, len(revoked)) == (2, 1)
+
+
+def test_an_official_is_connected_to_a_signing_service(
+    canting: Canting,
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_head(prepared)
+    anchors = tmp_path / "anchors"
+    anchors.mkdir()
+    root = throwaway_pki().root.certificate
+    (anchors / "akar.pem").write_bytes(root.public_bytes(Encoding.PEM))
+    server = outside.BsreServer(house=None, clock=clock.now)  # type: ignore[arg-type]
+    with outside.serving(server):
+        for name, value in {
+            "URL": server.url,
+            "USER": server.user,
+            "PASSWORD": server.password,
+        }.items():
+            monkeypatch.setenv(f"CANTING_BSRE_{name}", value)
+        monkeypatch.setenv("CANTING_OUTSIDE_ANCHORS", str(anchors))
+        connect = ("keys", "connect", HEAD, "--service", "bsre", "--name", outside.HOLDER)
+        assert canting(*connect, secret=outside.NIK) == 0
+        assert "siap menandatangani" in capsys.readouterr().out
+        server.status = "NEW"
+        assert canting(*connect, secret=outside.NIK) == 1
+        assert "belum diaktifkan" in capsys.readouterr().err
+    engine = open_engine(f"sqlite:///{prepared / 'canting.sqlite3'}")
+    with reading(engine) as session:
+        head = session.exec(select(User).where(User.email == HEAD)).one()
+        told = [event.data for event in session.exec(select(AuditEvent))]
+    engine.dispose()
+    assert (head.key_name, head.certificate_name) == ("bsre", outside.HOLDER)
+    assert outside.NIK not in f"{head}{told}"
 
 
 def test_enrolling_is_refused_without_account_or_role(

@@ -19,6 +19,7 @@ from service.rewrap import Rewrapped, rewrap_secrets
 from service.storage import Storage, open_storage
 
 OLD = {"k1": bytes(range(32))}
+NIK = "3375014708900000"
 NEW = {"k2": bytes(range(1, 33))}
 
 
@@ -28,7 +29,7 @@ def files(tmp_path: Path) -> Storage:
 
 
 def keep_files(session: Session, files: Storage, count: int, now: datetime) -> User:
-    """Add uploads, one that is removed, and a TOTP secret, all sealed with the old key."""
+    """Add uploads, one that is removed, a TOTP secret and an identity outside, sealed with the old key."""
     load_city(session)
     citizen = make_citizen(session)
     draft, actor = make_draft(session, citizen), actor_of(session, citizen)
@@ -38,6 +39,7 @@ def keep_files(session: Session, files: Storage, count: int, now: datetime) -> U
     ]
     remove_upload(session, files, uploads[0], now)
     enrol_totp_directly(session, citizen, TOTP_SECRET, OLD, now)
+    citizen.outside_identity = sealing.seal(NIK, OLD, sealing.outside_context(citizen.id))
     return citizen
 
 
@@ -52,9 +54,11 @@ def test_everything_opens_with_the_new_key_alone(
     with reading(engine) as session:
         uploads = session.exec(select(Upload).where(Upload.wrapped_key != "")).all()
         assert [open_upload(files, NEW, upload) for upload in uploads] == [jpeg_file()] * 3
-        secret = session.get_one(User, citizen.id).totp_secret
-    assert secret is not None
-    assert sealing.unseal(secret, NEW, str(citizen.id)) == TOTP_SECRET
+        account = session.get_one(User, citizen.id)
+    assert account.totp_secret is not None
+    assert account.outside_identity is not None
+    assert sealing.unseal(account.totp_secret, NEW, str(citizen.id)) == TOTP_SECRET
+    assert sealing.unseal(account.outside_identity, NEW, sealing.outside_context(citizen.id)) == NIK
 
 
 def test_what_no_key_opens_is_counted_and_left_alone(engine: Engine, files: Storage, now: datetime) -> None:

@@ -31,6 +31,8 @@ def upgrade() -> None:
         sa.Column("nip", sa.String(length=18), nullable=True),
         sa.Column("agency", sa.String(length=160), nullable=True),
         sa.Column("key_name", sa.String(length=80), nullable=True),
+        sa.Column("outside_identity", sa.String(), nullable=True),
+        sa.Column("certificate_name", sa.String(length=160), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("email"),
     )
@@ -451,6 +453,8 @@ def upgrade() -> None:
         sa.Column("mandate", sa.String(length=20), nullable=False),
         sa.Column("mandate_id", sa.Uuid(), nullable=False),
         sa.Column("mandate_basis", sa.String(length=200), nullable=False),
+        sa.Column("signed_by", sa.String(length=20), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
