@@ -31,6 +31,7 @@ from service.permits.issue import Workshop, sign_application
 from service.permits.mandates import mandate_for
 from service.permits.models import Permit
 from service.permits.register import current_version
+from service.permits.signer import service_of
 from service.storage import get_document
 
 ROOT_PASSPHRASE = "sandi akar untuk uji"
@@ -212,11 +213,13 @@ def digest_shown(workshop: Workshop, city: City, case: Application, now: datetim
     """Return the digest of the preview that the head of office would see."""
     with reading(workshop.engine) as session:
         mandate = mandate_for(session, city.head.id, case.slug, city_date(now))
+        head = session.get_one(User, city.head.id)
         return compose_document(
             session,
             session.get_one(Application, case.id),
             city.permit_type,
-            signature=signature_block(session.get_one(User, city.head.id), mandate),
+            signature=signature_block(head, mandate),
+            service=service_of(head),
             printing=workshop.printing,
             today=city_date(now),
         ).digest

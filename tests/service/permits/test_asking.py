@@ -1,8 +1,10 @@
 """BSrE's service and a CSC provider as signers: asked once, on the record, one document for a number."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,9 +30,13 @@ from service.config import Settings
 from service.database import reading, transaction
 from service.errors import ServiceError, translate_foreign
 from service.permits.asking import SigningUnderWay
+from service.permits.batch import find_batch, select_files
+from service.permits.batch_progress import count_files
+from service.permits.batch_run import BatchRuns
+from service.permits.desk import DeskFile
 from service.permits.extend import extend_document
 from service.permits.issue import finish_issuance, reserve_permit, sign_application, unfinished_issuances
-from service.permits.models import HERE, DocumentVersion, Permit
+from service.permits.models import HERE, DocumentVersion, Permit, SignBatch
 from service.permits.register import current_version
 from service.permits.sign import OtherService, Workshop
 from service.permits.signer import OutsideSigner, open_operations_keys, open_signer, signing_as
@@ -129,8 +135,11 @@ class Desk:
         with transaction(self.workshop.engine) as session:
             return cases.bring_to_signature(session, self.city, self.moment())
 
+    def digest(self, case: Application) -> str:
+        return cases.digest_shown(self.workshop, self.city, case, self.moment())
+
     def sign(self, case: Application, passphrase: str = outside.PASSPHRASE) -> Permit:
-        digest = cases.digest_shown(self.workshop, self.city, case, self.moment())
+        digest = self.digest(case)
         with signing_as(self.official, passphrase, settings=self.settings, now=self.moment()) as signer:
             return sign_application(
                 self.workshop, case.id, actor=self.head, signer=signer, seen_digest=digest
@@ -192,7 +201,7 @@ def desk_of(
     passphrase = settings.operations_passphrase.get_secret_value()
     keys = open_operations_keys(settings.effective_keys_folder, passphrase, moment)
     storage = open_storage(settings.effective_storage_url)
-    workshop = replace(workshop_of(settings, engine, storage, keys), clock=moment)
+    workshop = replace(workshop_of(settings, engine, storage, keys, None), clock=moment)
     publish_revocation_lists(engine, SoftwareKeyStore(settings.effective_keys_folder), passphrase, moment())
     return Desk(settings, workshop, city, moment, server)
 
@@ -347,7 +356,7 @@ def test_a_lost_answer_is_never_asked_for_again_by_itself(
 
 def test_a_crash_while_bsre_signs_leaves_the_outcome_unknown(at_bsre: Desk, now: datetime) -> None:
     case = at_bsre.case()
-    digest = cases.digest_shown(at_bsre.workshop, at_bsre.city, case, now)
+    digest = at_bsre.digest(case)
 
     def killed(*_: object) -> bytes:
         raise KeyboardInterrupt
@@ -362,7 +371,7 @@ def test_a_crash_while_bsre_signs_leaves_the_outcome_unknown(at_bsre: Desk, now:
 
 def test_two_who_finish_at_once_ask_once(at_bsre: Desk) -> None:
     case = at_bsre.case()
-    digest = cases.digest_shown(at_bsre.workshop, at_bsre.city, case, at_bsre.moment())
+    digest = at_bsre.digest(case)
     with transaction(at_bsre.workshop.engine) as session:
         reserved = reserve_permit(
             session,
@@ -619,6 +628,49 @@ def test_a_document_composed_for_one_service_is_not_signed_by_another(at_bsre: D
     key = open_signer(at_bsre.settings.effective_keys_folder, official, cases.OFFICIAL_PASSPHRASE, now)
     with pytest.raises(OtherService):
         finish_issuance(at_bsre.workshop, at_bsre.permit().id, actor=at_bsre.head, signer=key)
+
+
+# In a batch -------------------------------------------------------------------------------------------
+
+
+def run_batch(desk: Desk, files: list[DeskFile] | uuid.UUID, passphrase: str) -> SignBatch:
+    """Sign a new batch, or resume one, and wait for its end."""
+    with transaction(desk.workshop.engine) as session:
+        if isinstance(files, uuid.UUID):
+            batch = find_batch(session, files, actor=desk.head)
+        else:
+            batch = select_files(session, files, actor=desk.head, now=desk.moment())
+    runs = BatchRuns()
+    with ExitStack() as opened:
+        signer = opened.enter_context(
+            signing_as(desk.official, passphrase, settings=desk.settings, now=desk.moment())
+        )
+        runs.start(
+            desk.workshop,
+            batch.id,
+            actor=desk.head,
+            signer=signer,
+            opened=opened,
+            seen_digest=batch.list_digest,
+        )
+    runs.wait()
+    return batch
+
+
+def test_a_batch_ends_at_the_first_refusal_and_is_resumed(at_bsre: Desk) -> None:
+    files = [DeskFile(case.id, "permit", at_bsre.digest(case)) for case in (at_bsre.case() for _ in range(3))]
+    batch = run_batch(at_bsre, files, "kanari frasa keliru 55512")
+    assert at_bsre.server.asked[SIGN] == 1
+    reserved = at_bsre.permit()
+    with reading(at_bsre.workshop.engine) as session:
+        count = count_files(session, batch.id)
+    assert (count.signed, count.resumable) == (0, 3)
+    run_batch(at_bsre, batch.id, outside.PASSPHRASE)
+    with reading(at_bsre.workshop.engine) as session:
+        permits = session.exec(select(Permit).order_by(col(Permit.sequence))).all()
+    assert [(each.sequence, each.status) for each in permits] == [(1, "active"), (2, "active"), (3, "active")]
+    assert permits[0].number == reserved.number
+    assert (at_bsre.server.asked[SIGN], len(at_bsre.versions())) == (4, 3)
 
 
 # At the desk ------------------------------------------------------------------------------------------
