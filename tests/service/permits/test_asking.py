@@ -51,7 +51,7 @@ SIGN, STATUS = "/api/v2/sign/pdf", "/api/v2/user/check/status"
 SIGN_HASH = "/csc/v2/signatures/signHash"
 BEGINS = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
 SECONDS = 2
-LATER = timedelta(seconds=5)
+LATER = timedelta(minutes=1)
 """After every question to a service must have been answered."""
 
 
@@ -261,6 +261,18 @@ def test_a_document_signed_at_bsre_is_genuine_and_becomes_b_lta(at_bsre: Desk, n
     for path in Path(str(at_bsre.settings.outside_anchors)).glob("*.crl"):
         path.unlink()
     assert at_bsre.verify(archived, now + timedelta(hours=20)).verdict == "genuine"
+
+
+def test_a_clock_that_is_ahead_at_bsre_does_no_harm(at_bsre: Desk) -> None:
+    ahead = timedelta(seconds=20)
+    at_bsre.server.clock = lambda: at_bsre.moment() + ahead
+    permit = at_bsre.sign(at_bsre.case())
+    at_bsre.moment.at += timedelta(seconds=1)
+    keys = open_operations_keys(
+        at_bsre.settings.effective_keys_folder, cases.OPERATIONS_PASSPHRASE, at_bsre.moment
+    )
+    assert extend_document(at_bsre.workshop, permit.id, tsa=keys.tsa) is not None
+    assert at_bsre.verify(at_bsre.document(), at_bsre.moment()).verdict == "genuine"
 
 
 def test_a_document_signed_by_a_csc_provider_is_genuine(at_csc: Desk, now: datetime) -> None:
