@@ -4,7 +4,6 @@ import logging
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,6 @@ from sqlalchemy import Engine, inspect, text
 from sqlmodel import col, select
 
 from keys.revocation import Revocation, build_crl
-from keys.software import SoftwareKeyStore
 from service.accounts.access import Actor
 from service.accounts.models import BSRE, CSC, User
 from service.applications.models import Application
@@ -43,6 +41,7 @@ from service.permits.signer import OutsideSigner, open_operations_keys, open_sig
 from service.permits.workshop import workshop_of
 from service.pki.enrol import connect_signer
 from service.pki.publish import publish_revocation_lists
+from service.pki.store import open_store
 from service.storage import get_document, open_storage
 from service.verification.sandbox import Sandbox
 from service.verification.verify import Reader, Verification, verify_file
@@ -199,10 +198,10 @@ def desk_of(
             now=moment(),
         )
     passphrase = settings.operations_passphrase.get_secret_value()
-    keys = open_operations_keys(settings.effective_keys_folder, passphrase, moment)
+    keys = open_operations_keys(open_store(settings), passphrase, moment)
     storage = open_storage(settings.effective_storage_url)
     workshop = replace(workshop_of(settings, engine, storage, keys, None), clock=moment)
-    publish_revocation_lists(engine, SoftwareKeyStore(settings.effective_keys_folder), passphrase, moment())
+    publish_revocation_lists(engine, open_store(settings), passphrase, moment())
     return Desk(settings, workshop, city, moment, server)
 
 
@@ -249,9 +248,7 @@ def test_a_document_signed_at_bsre_is_genuine_and_becomes_b_lta(at_bsre: Desk, n
     assert (version.level, version.signed_at) == ("B-LT", now)
     assert at_bsre.server.asked == {STATUS: 1, SIGN: 1}
     assert at_bsre.verify(at_bsre.document(), now).verdict == "genuine"
-    keys = open_operations_keys(
-        at_bsre.settings.effective_keys_folder, cases.OPERATIONS_PASSPHRASE, at_bsre.moment
-    )
+    keys = open_operations_keys(open_store(at_bsre.settings), cases.OPERATIONS_PASSPHRASE, at_bsre.moment)
     extended = extend_document(at_bsre.workshop, permit.id, tsa=keys.tsa)
     assert extended is not None
     assert extended.level == "B-LTA"
@@ -268,9 +265,7 @@ def test_a_clock_that_is_ahead_at_bsre_does_no_harm(at_bsre: Desk) -> None:
     at_bsre.server.clock = lambda: at_bsre.moment() + ahead
     permit = at_bsre.sign(at_bsre.case())
     at_bsre.moment.at += timedelta(seconds=1)
-    keys = open_operations_keys(
-        at_bsre.settings.effective_keys_folder, cases.OPERATIONS_PASSPHRASE, at_bsre.moment
-    )
+    keys = open_operations_keys(open_store(at_bsre.settings), cases.OPERATIONS_PASSPHRASE, at_bsre.moment)
     assert extend_document(at_bsre.workshop, permit.id, tsa=keys.tsa) is not None
     assert at_bsre.verify(at_bsre.document(), at_bsre.moment()).verdict == "genuine"
 
@@ -637,7 +632,7 @@ def test_a_document_composed_for_one_service_is_not_signed_by_another(at_bsre: D
         at_bsre.sign(at_bsre.case())
     assert code_of(failure.value) == "outside_busy"
     official = at_bsre.city.head.model_copy(update={"key_name": "official-head"})
-    key = open_signer(at_bsre.settings.effective_keys_folder, official, cases.OFFICIAL_PASSPHRASE, now)
+    key = open_signer(open_store(at_bsre.settings), official, cases.OFFICIAL_PASSPHRASE, now)
     with pytest.raises(OtherService):
         finish_issuance(at_bsre.workshop, at_bsre.permit().id, actor=at_bsre.head, signer=key)
 
@@ -653,18 +648,8 @@ def run_batch(desk: Desk, files: list[DeskFile] | uuid.UUID, passphrase: str) ->
         else:
             batch = select_files(session, files, actor=desk.head, now=desk.moment())
     runs = BatchRuns()
-    with ExitStack() as opened:
-        signer = opened.enter_context(
-            signing_as(desk.official, passphrase, settings=desk.settings, now=desk.moment())
-        )
-        runs.start(
-            desk.workshop,
-            batch.id,
-            actor=desk.head,
-            signer=signer,
-            opened=opened,
-            seen_digest=batch.list_digest,
-        )
+    signer = signing_as(desk.official, passphrase, settings=desk.settings, now=desk.moment())
+    runs.start(desk.workshop, batch.id, actor=desk.head, signer=signer, seen_digest=batch.list_digest)
     runs.wait()
     return batch
 

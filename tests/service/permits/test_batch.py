@@ -30,7 +30,8 @@ from service.applications.workflow import Action
 from service.audit import AuditEvent, verify_chain
 from service.database import reading, transaction
 from service.errors import InvalidInput
-from service.permits import batch_run, issue
+from service.permits import batch_run
+from service.permits import sign as sign_module
 from service.permits.batch import (
     LEASE,
     MAX_FILES,
@@ -257,7 +258,7 @@ def let_one_write_fail(monkeypatch: pytest.MonkeyPatch) -> None:
             raise StorageUnavailable from OSError(errno.ENOSPC, "No space left on device")
         return put_document(storage, data)
 
-    monkeypatch.setattr(issue, "put_document", put)
+    monkeypatch.setattr(sign_module, "put_document", put)
 
 
 def test_a_rejection_letter_is_signed_among_permits(
