@@ -63,9 +63,8 @@ from service.verification.sandbox import Sandbox
 from service.web import (
     SAFE_METHODS,
     STATIC_FOLDER,
-    finish_response,
+    finish_headers,
     language_of,
-    read_csrf_field,
     refuse_unstorable_text,
     render,
 )
@@ -115,7 +114,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        dependencies=[Depends(read_csrf_field), Depends(refuse_unstorable_text)],
+        dependencies=[Depends(refuse_unstorable_text)],
         max_body_size=max(settings.max_verification_bytes, settings.max_upload_bytes) + 64 * 1024,
     )
     app.state.settings = settings
@@ -283,13 +282,7 @@ class Finish:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                extra = finish_response(request, Response())
-                headers = MutableHeaders(scope=message)
-                for name, value in extra.headers.items():
-                    if name == "set-cookie":
-                        headers.append(name, value)
-                    elif name != "content-length":
-                        headers.setdefault(name, value)
+                finish_headers(request, MutableHeaders(scope=message))
             await send(message)
 
         try:

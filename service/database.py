@@ -7,11 +7,11 @@ queue instead of failing half-way; a reader begins plainly and never waits.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -20,12 +20,15 @@ from sqlalchemy import DateTime, Engine, event, make_url
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, create_engine
+from starlette.concurrency import run_in_threadpool
 
 from service.errors import Conflict, Unavailable
 
 BUSY_TIMEOUT_MS = 30_000
+Result = TypeVar("Result")
 MAX_INTEGER = 2**53
 """The largest integer a request may carry: every JSON reader and both databases hold it exactly."""
 
@@ -129,6 +132,25 @@ def reading(engine: Engine) -> Iterator[Session]:
     """Open a session that only reads; whatever it changed is thrown away."""
     with Session(engine.execution_options(reads_only=True), autoflush=False) as session:
         yield session
+
+
+@contextmanager
+def reading_rows(engine: Engine) -> Iterator[Connection]:
+    """Open a connection that only reads, for what strangers ask most and what needs no session."""
+    with engine.connect() as connection:
+        yield connection.execution_options(reads_only=True)
+
+
+async def ask_promptly(engine: Engine, look_up: Callable[[], Result]) -> Result:
+    """Run a look-up of a row or two that opens its own connection, and return what it returns.
+
+    Handing it to a thread takes longer than SQLite takes to answer, and a reader there waits for nobody;
+    so it is asked at once, as long as connections are plenty. PostgreSQL is always asked in a thread.
+    """
+    pool = engine.pool
+    if isinstance(pool, QueuePool) and engine.dialect.name == "sqlite" and pool.checkedout() < pool.size():
+        return look_up()
+    return await run_in_threadpool(look_up)
 
 
 @contextmanager

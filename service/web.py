@@ -17,6 +17,7 @@ from babel.numbers import format_currency
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeSerializer
+from starlette.datastructures import MutableHeaders
 
 from service.clock import CITY_TIMEZONE
 from service.config import Settings
@@ -67,9 +68,9 @@ def language_of(request: Request) -> str:
     asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
     if asked in LANGUAGES:
         return asked
-    if request.url.path.startswith("/api/") and request.headers.get("accept-language", "").lower().startswith(
-        "en"
-    ):
+    if request.scope["path"].startswith("/api/") and request.headers.get(
+        "accept-language", ""
+    ).lower().startswith("en"):
         return "en"
     return "id"
 
@@ -112,12 +113,11 @@ def _csrf_token_of(request: Request, cookie: str) -> str:
     return hmac.new(secret, b"csrf:" + cookie.encode(), hashlib.sha256).hexdigest()
 
 
-def check_csrf(request: Request) -> None:
+async def check_csrf(request: Request) -> None:
     """Refuse an unsafe request that another site may have sent. Raises CsrfRefused.
 
-    The token comes in a header (`X-CSRF-Token`) or in the form field `csrf_token`, which the
-    router's `read_csrf_field` has laid beside the request. Without any cookie of ours there is no
-    authority to misuse, so a plain API call passes.
+    The token comes in a header (`X-CSRF-Token`) or in the form field `csrf_token`. Without any cookie of
+    ours there is no authority to misuse, so a plain API call passes.
     """
     if request.method in SAFE_METHODS:
         return
@@ -125,7 +125,7 @@ def check_csrf(request: Request) -> None:
         raise CsrfRefused
     if not _carries_our_cookies(request):
         return
-    given = request.headers.get(CSRF_HEADER) or getattr(request.state, "csrf_field", "") or ""
+    given = request.headers.get(CSRF_HEADER) or await _csrf_field(request)
     cookie = request.cookies.get(CSRF_COOKIE, "")
     if not cookie or not hmac.compare_digest(given.encode(), _csrf_token_of(request, cookie).encode()):
         raise CsrfRefused
@@ -140,17 +140,14 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_csrf_field(request: Request) -> None:
-    """Lay the form's `csrf_token` beside the request; the app runs this before any page's route."""
-    if request.method not in SAFE_METHODS and media_type(request) in FORM_TYPES:
-        form = await request.form()
-        field = form.get("csrf_token")
-        request.state.csrf_field = field if isinstance(field, str) else ""
+async def _csrf_field(request: Request) -> str:
+    field = (await request.form()).get("csrf_token") if media_type(request) in FORM_TYPES else None
+    return field if isinstance(field, str) else ""
 
 
 async def refuse_unstorable_text(request: Request) -> None:
     """Refuse what no column holds and no reader ever typed: NUL characters and lone surrogates."""
-    if "\x00" in request.url.path or "%00" in request.url.query:
+    if "\x00" in request.scope["path"] or b"%00" in request.scope["query_string"]:
         raise UnstorableText
     if media_type(request).endswith("json"):
         body = await request.body()
@@ -320,20 +317,24 @@ SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(self), geolocation=(), microphone=()",
 }
+_RAW_SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
-def finish_response(request: Request, response: Response) -> Response:
+def finish_headers(request: Request, headers: MutableHeaders) -> None:
     """Add the headers and cookies that every answer carries."""
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+    given = {name for name, _ in headers.raw}
+    wanted = dict(_RAW_SECURITY_HEADERS)
     if request.app.state.settings.secure_cookies:
-        response.headers.setdefault("strict-transport-security", "max-age=31536000; includeSubDomains")
-    if not request.url.path.startswith("/static/"):
-        response.headers.setdefault("cache-control", "no-store")
+        wanted[b"strict-transport-security"] = b"max-age=31536000; includeSubDomains"
+    if not request.scope["path"].startswith("/static/"):
+        wanted[b"cache-control"] = b"no-store"
+    headers.raw.extend(header for header in wanted.items() if header[0] not in given)
     new_csrf = getattr(request.state, "new_csrf_cookie", None)
-    if new_csrf:
-        set_cookie(request, response, CSRF_COOKIE, new_csrf)
     asked = request.query_params.get("lang")
-    if asked in LANGUAGES:
-        set_cookie(request, response, LANGUAGE_COOKIE, asked, max_age=365 * 24 * 3600)
-    return response
+    if new_csrf or asked in LANGUAGES:
+        cookies = Response()
+        if new_csrf:
+            set_cookie(request, cookies, CSRF_COOKIE, new_csrf)
+        if asked in LANGUAGES:
+            set_cookie(request, cookies, LANGUAGE_COOKIE, asked, max_age=365 * 24 * 3600)
+        headers.raw.extend(header for header in cookies.raw_headers if header[0] == b"set-cookie")

@@ -1,13 +1,15 @@
 """Verification for programmes: a file, or a public code on a day. No account needed."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, UploadFile
+from sqlalchemy import Engine
 from starlette.requests import Request
 
 from service.accounts.access import PUBLIC, Actor, allow
 from service.clock import Day, now
-from service.database import SessionDep, reading
+from service.database import ask_promptly, reading
 from service.errors import NotFound, refusals
 from service.permits.numbering import CODE_LENGTH, normalise_code
 from service.verification.answers import (
@@ -16,7 +18,7 @@ from service.verification.answers import (
     permit_answer,
     verification_answer,
 )
-from service.verification.intake import ReaderDep, SandboxDep, limit_uploads, take_pdf
+from service.verification.intake import ReaderDep, SandboxDep, limit_uploads, reader_of, take_pdf
 from service.verification.verify import look_up_code, verify_file
 from service.web import SettingsDep
 
@@ -51,16 +53,19 @@ def verify(
 
 
 @router.get("/permits/{code}", summary="Look a permit up")
-def permit_by_code(
+async def permit_by_code(
+    request: Request,
     _actor: Anyone,
-    session: SessionDep,
-    reader: ReaderDep,
     code: Annotated[str, Path(max_length=64, examples=["0" * CODE_LENGTH])],
     on: Annotated[Day | None, Query(description="The status at the end of this day in the city")] = None,
 ) -> PermitAnswer:
     """The public facts of a permit and its status, now or on a day."""
     normal = normalise_code(code)
-    permit = look_up_code(session, normal, now=now(), reader=reader, on=on) if normal else None
+    if normal is None:
+        raise PermitUnknown
+    engine: Engine = request.app.state.engine
+    look_up = partial(look_up_code, engine, normal, now=now(), reader=reader_of(request), on=on)
+    permit = await ask_promptly(engine, look_up)
     if permit is None:
         raise PermitUnknown
     return permit_answer(permit)

@@ -34,9 +34,14 @@ async def request_sandbox(request: Request) -> Sandbox:
 SandboxDep = Annotated[Sandbox, Depends(request_sandbox)]
 
 
-async def request_reader(request: Request) -> Reader:
-    """Give a route its reader's language and the site's address."""
+def reader_of(request: Request) -> Reader:
+    """Return the reader's language and the site's address."""
     return Reader(language_of(request), request.app.state.settings.base_url)
+
+
+async def request_reader(request: Request) -> Reader:
+    """Give a route its reader."""
+    return reader_of(request)
 
 
 ReaderDep = Annotated[Reader, Depends(request_reader)]

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from service.accounts.access import PUBLIC, Actor, allow
 from service.catalogue.entry import join_date
 from service.clock import now
-from service.database import SessionDep, reading
+from service.database import reading
 from service.errors import FieldProblem, InvalidInput, ServiceError
 from service.permits.numbering import normalise_code
 from service.verification.intake import (
@@ -61,12 +61,11 @@ def _no_file() -> bytes:
 
 
 @router.get("/v/{code}")
-def answer_code(
-    request: Request, code: str, _actor: Anyone, session: SessionDep, reader: ReaderDep
-) -> Response:
+def answer_code(request: Request, code: str, _actor: Anyone, reader: ReaderDep) -> Response:
     """Answer the QR: what the register says, to be compared with the paper."""
     normal = normalise_code(code)
-    permit = look_up_code(session, normal, now=now(), reader=reader) if normal else None
+    engine = request.app.state.engine
+    permit = look_up_code(engine, normal, now=now(), reader=reader) if normal else None
     status = 200 if permit else 404
     return render(request, "verification/register_answer.html", status, permit=permit, checked_at=now())
 

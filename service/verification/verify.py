@@ -13,17 +13,20 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from service.clock import city_date
+from service.database import reading_rows
 from service.permits.models import HERE, DocumentVersion, Permit
 from service.permits.register import (
+    PermitRow,
     PublicPermit,
     end_of_day,
-    find_by_code,
     find_by_document,
     find_by_number,
     find_derived,
+    find_row_by_code,
     public_permit,
 )
 from service.pki.outside_trust import judging_lists, read_outside_trust
@@ -170,14 +173,17 @@ def _signature(permit: Permit, report: dict[str, Any] | None) -> SignatureFacts 
 
 
 def look_up_code(
-    session: Session, code: str, *, now: datetime, reader: Reader, on: date | None = None
+    engine: Engine, code: str, *, now: datetime, reader: Reader, on: date | None = None
 ) -> PublicPermit | None:
     """Show the permit with this public code, with its status now or at the end of a day in the city."""
-    permit = find_by_code(session, code)
-    if permit is None:
-        return None
     moment = now if on is None or on == city_date(now) else end_of_day(on)
-    return _show(session, permit, now=moment, reader=reader, masked=True)
+    with reading_rows(engine) as connection:
+        permit = find_row_by_code(connection, code)
+        if permit is None:
+            return None
+        # The session asks nothing, unless the answer needs more than the permit's own row.
+        with Session(connection) as session:
+            return _show(session, permit, now=moment, reader=reader, masked=True)
 
 
 def look_up_number(
@@ -188,7 +194,9 @@ def look_up_number(
     return None if permit is None else _show(session, permit, now=now, reader=reader, masked=True)
 
 
-def _show(session: Session, permit: Permit, *, now: datetime, reader: Reader, masked: bool) -> PublicPermit:
+def _show(
+    session: Session, permit: PermitRow, *, now: datetime, reader: Reader, masked: bool
+) -> PublicPermit:
     return public_permit(
         session, permit, moment=now, language=reader.language, base_url=reader.base_url, masked=masked
     )

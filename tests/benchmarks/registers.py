@@ -66,5 +66,5 @@ def _copy(originals: tuple[SQLModel, ...], number: int) -> list[dict[str, Any]]:
         "fingerprint": hashlib.sha256(b"signature %d" % number).hexdigest(),
         "log_index": None,
     }
-    change |= {"id": uuid.uuid4(), "permit_id": permit["id"]}
+    change |= {"id": uuid.uuid4(), "permit_id": permit["id"], "log_index": None}
     return [application, permit, version, change]

@@ -261,7 +261,7 @@ def provoke_faults(life: Life, city: cases.City, citizen: TestClient, case_id: s
                 (review, "take_case"),
                 (permits_api, "open_signer"),
                 (verify, "find_by_document"),
-                (verify, "find_by_code"),
+                (verify, "find_row_by_code"),
             ):
                 patch.setattr(module, name, raising(error))
             life.failures += [
