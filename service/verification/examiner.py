@@ -13,6 +13,7 @@ import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from importlib import import_module
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,20 @@ from signing.provenance import find_clues
 from signing.trust import TIME_ANCHOR_FILES
 from signing.validate import SignatureReport, ValidationReport, validate_document
 
+ENCODINGS = ("ascii", "idna", "latin_1", "utf_16", "utf_16_be", "utf_16_le", "utf_32_be")
+LAZY_MODULES = (
+    "_strptime",
+    "cryptography.hazmat.backends.openssl",
+    "dateutil.parser",
+    "idna",
+    "lxml.etree",
+    "pyhanko.pdf_utils.crypt.pdfmac",
+    "pyhanko.pdf_utils.filters",
+    "pyhanko.pdf_utils.metadata.xmp_xml",
+    "pyhanko_certvalidator.validate",
+    *(f"encodings.{name}" for name in ENCODINGS),
+)
+"""What libraries import only when a file asks for it. A fork opens no file any more, so they come first."""
 LENGTH = struct.Struct(">Q")
 READY = b"R"
 """Sent once the examiner is warm: what it costs to start is no part of a file's budget."""
@@ -33,6 +48,8 @@ def main(channel: socket.socket) -> None:
     """Fork for every connection handed over the channel, until the parent closes it."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in LAZY_MODULES:
+        import_module(name)
     channel.sendall(READY)
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
@@ -56,8 +73,6 @@ def examine_connection(connection: socket.socket) -> None:
     """
     with connection, connection.makefile("rwb") as stream:
         request = json.loads(stream.readline(65536))
-        limit(seconds=request["seconds"], memory=request["memory"])
-        *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
         place = Path(request["anchors"])
         anchors = read_anchors(place)
         time_anchors = b"".join(path.read_bytes() for path in sorted(place.glob(TIME_ANCHOR_FILES)))
@@ -66,6 +81,8 @@ def examine_connection(connection: socket.socket) -> None:
             time_anchors = b"\n".join([time_anchors, anchors])
             theirs = sorted(Path(request["outside"]).glob("*.pem"))
             anchors = b"\n".join(path.read_bytes() for path in theirs)
+        limit(seconds=request["seconds"], memory=request["memory"])
+        *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
         try:
             answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls, time_anchors)
         except Exception as error:  # What no check foresaw is our fault, and no verdict.
@@ -84,7 +101,10 @@ def _read_part(stream: BufferedIOBase) -> bytes:
 
 
 def limit(*, seconds: float, memory: int) -> None:
-    """Bound this process: wall and CPU time in seconds, `memory` bytes beyond what it holds now, no files."""
+    """Bound this process: wall and CPU time in seconds, and `memory` bytes beyond what it holds now.
+
+    It opens no file and no socket any more: neither for what a file asks for, nor for who takes it over.
+    """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     cpu = int(seconds) + 1
@@ -92,6 +112,7 @@ def limit(*, seconds: float, memory: int) -> None:
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + memory, held + memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

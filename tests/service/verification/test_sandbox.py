@@ -1,11 +1,14 @@
 """Hostile files: each costs its own fork and nothing else, whatever it is made of."""
 
+import errno
 import hashlib
 import json
 import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,19 +132,44 @@ def test_a_killed_examiner_is_replaced_at_the_next_file(
         assert verify(engine, sandbox, issued.pdf).verdict == Verdict.GENUINE
 
 
-def test_the_examining_fork_can_write_no_file(tmp_path: Path) -> None:
-    path = tmp_path / "written"
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: Path("/etc/hostname").read_bytes(),
+        lambda: Path("/dev/shm/written").write_bytes(b"a single byte is too many"),
+        lambda: socket.create_connection(("127.0.0.1", 80)),
+        lambda: socket.getaddrinfo("example.org", 80),
+    ],
+    ids=["read", "write", "connect", "resolve"],
+)
+def test_the_examining_fork_opens_no_file_and_no_socket(attempt: Callable[[], object]) -> None:
     child = os.fork()
     if child == 0:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         limit(seconds=30, memory=2**28)
         try:
-            path.write_bytes(b"a single byte is too many")
-        except OSError:
-            os._exit(7)
+            attempt()
+        except OSError as error:
+            # Resolving a name opens files and sockets itself, and says only that it could not.
+            os._exit(7 if error.errno == errno.EMFILE or isinstance(error, socket.gaierror) else 8)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert path.stat().st_size == 0
+
+
+def test_without_a_network_the_answer_is_the_same(
+    issued: cases.Issued, key_folder: Path, tmp_path: Path
+) -> None:
+    """In a network namespace of its own there is no route, not even to this machine."""
+    path = tmp_path / "izin.pdf"
+    path.write_bytes(issued.pdf)
+    root = next(key_folder.glob("root*.pem"))
+    command = [sys.executable, "-m", "service.cli", "verify", str(path), "--trust", str(root), "--json"]
+    alone = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("This kernel lets nobody make a network namespace.")
+    known = subprocess.run(command, capture_output=True, check=True)
+    cut_off = subprocess.run([*alone, *command], capture_output=True, check=True)
+    assert json.loads(known.stdout)["answer"] == "signature_valid"
+    assert cut_off.stdout == known.stdout
 
 
 # Malformed files ----------------------------------------------------------------------------------
