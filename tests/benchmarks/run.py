@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import beside_bombs  # noqa: E402
 import issuing_permits  # noqa: E402
 import place  # noqa: E402
 import registers  # noqa: E402
@@ -53,6 +54,7 @@ def _measure(folder: Path, permits: int) -> str:
     rows += signing_documents.measure()
     rows += verifying_codes.measure(city, codes)
     rows += verifying_uploads.measure(city, pdf)
+    rows += beside_bombs.measure(city, pdf)
     city.workshop.engine.dispose()
     parts = ", ".join(f"{part} {share:.0%}" for part, share in shares.items())
     return f"{table(rows)}\n\nOf issuing a permit: {parts}."

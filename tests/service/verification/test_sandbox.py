@@ -37,7 +37,7 @@ from keys.software import SoftwareKeyStore
 from keys.store import OpenKey, generate_key, sign_with
 from service.database import reading
 from service.verification import examiner
-from service.verification.examiner import limit
+from service.verification.examiner import STANDS_BACK, limit
 from service.verification.sandbox import GRACE, Sandbox
 from service.verification.verify import Reader, Verdict, Verification, verify_file
 from signing.errors import UnreadableDocument
@@ -153,6 +153,17 @@ def test_the_examining_fork_opens_no_file_and_no_socket(attempt: Callable[[], ob
             os._exit(7 if error.errno == errno.EMFILE or isinstance(error, socket.gaierror) else 8)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_an_examination_that_takes_long_lets_others_go_first() -> None:
+    before = os.nice(0)
+    child = os.fork()
+    if child == 0:
+        limit(seconds=30, memory=2**28)
+        while os.nice(0) == before:
+            pass
+        os._exit(os.nice(0) - before)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == STANDS_BACK
 
 
 def test_without_a_network_the_answer_is_the_same(
