@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from keys.algorithms import DIGEST_IDENTIFIERS, algorithm_of
 from keys.der import explicit, integer, object_identifier, octet_string, sequence, set_of
-from keys.store import OpenKey, signature_algorithm
+from keys.store import OpenKey
 
 DATA = "1.2.840.113549.1.7.1"
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
@@ -19,20 +19,8 @@ _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 
-SHA256 = sequence(object_identifier("2.16.840.1.101.3.4.2.1"))
-"""SHA-256 without parameters (RFC 5754 §2)."""
-
-_SIGNATURE_ALGORITHMS = {
-    "sha256_ecdsa": sequence(object_identifier("1.2.840.10045.4.3.2")),
-    # RFC 4055 §5: the parameters of PKCS #1 v1.5 are NULL, not absent.
-    "sha256_rsa": sequence(object_identifier("1.2.840.113549.1.1.11"), b"\x05\x00"),
-}
-
 _FIXED_SIZE = 320
 """What is neither signature, name nor certificate: some 260 bytes, and room for longer lengths."""
-
-_ECDSA_OVERHEAD = 8
-"""Of an ECDSA-Sig-Value (RFC 3279 §2.2.3) over r and s: three headers, and a sign octet before each."""
 
 
 def sign_content(
@@ -44,13 +32,14 @@ def sign_content(
     certificates: Sequence[x509.Certificate] = (),
     unsigned_attributes: Callable[[bytes], list[bytes]] | None = None,
 ) -> bytes:
-    """Return the DER of a ContentInfo with SignedData over `content_digest` (32 bytes, SHA-256).
+    """Return the DER of a ContentInfo with SignedData over `content_digest`, made as `digest_of` says.
 
     The signed attributes are content-type, message-digest and signing-certificate-v2 (RFC 5035 §5.4.1).
     `content` is left out of a detached signature. `unsigned_attributes` is called with the signature's
     value and returns encoded attributes. Raises AlgorithmNotSupported.
     """
-    algorithm = signature_identifier(key)
+    algorithm = algorithm_of(key.certificate.public_key())
+    digest_identifier = DIGEST_IDENTIFIERS[algorithm.digest]
     signer = key.certificate.public_bytes(Encoding.DER)
     # SHA-256 is the default hash of ESSCertIDv2, and DER leaves defaults out.
     certificate_id = sequence(octet_string(hashlib.sha256(signer).digest()))
@@ -71,9 +60,9 @@ def sign_content(
     signer_info = sequence(
         integer(1),
         sequence(key.certificate.issuer.public_bytes(), integer(key.certificate.serial_number)),
-        SHA256,
+        digest_identifier,
         explicit(0, *signed),
-        algorithm,
+        algorithm.identifier,
         octet_string(signature),
         *([explicit(1, *unsigned)] if unsigned else []),
     )
@@ -81,7 +70,7 @@ def sign_content(
     signed_data = sequence(
         # RFC 5652 §5.1: version 3 as soon as the content is anything but plain data.
         integer(1 if content_type == DATA else 3),
-        set_of(SHA256),
+        set_of(digest_identifier),
         sequence(
             object_identifier(content_type),
             *([explicit(0, octet_string(content))] if content is not None else []),
@@ -92,9 +81,9 @@ def sign_content(
     return sequence(object_identifier(_SIGNED_DATA), explicit(0, signed_data))
 
 
-def signature_identifier(key: OpenKey) -> bytes:
-    """Encode the AlgorithmIdentifier of what a key's `sign` makes. Raises AlgorithmNotSupported."""
-    return _SIGNATURE_ALGORITHMS[signature_algorithm(key.certificate.public_key())]
+def digest_of(key: OpenKey) -> str:
+    """Return hashlib's name of the digest in a key's messages. Raises AlgorithmNotSupported."""
+    return algorithm_of(key.certificate.public_key()).digest
 
 
 def sign_content_size(key: OpenKey, certificates: Sequence[x509.Certificate] = ()) -> int:
@@ -102,12 +91,7 @@ def sign_content_size(key: OpenKey, certificates: Sequence[x509.Certificate] = (
 
     An encapsulated content and unsigned attributes come on top.
     """
-    public_key = key.certificate.public_key()
-    if isinstance(public_key, rsa.RSAPublicKey):
-        signature = public_key.key_size // 8
-    else:
-        assert isinstance(public_key, ec.EllipticCurvePublicKey)
-        signature = 2 * (public_key.key_size // 8) + _ECDSA_OVERHEAD
+    signature = algorithm_of(key.certificate.public_key()).signature_size
     issuer = len(key.certificate.issuer.public_bytes())
     return (
         _FIXED_SIZE + signature + issuer + sum(len(each.public_bytes(Encoding.DER)) for each in certificates)

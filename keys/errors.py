@@ -108,9 +108,16 @@ class AlgorithmNotSupported(KeysError):
 
 
 class ProfileViolation(KeysError):
-    """The certificate asked for contradicts its profile or its issuer."""
+    """What was to be signed contradicts its profile, its issuer or a standard; nothing was signed.
+
+    `rule` names the rule of the lint that found it, `clause` the standard's.
+    """
 
     code = "profile_violation"
+
+    def __init__(self, message: str, *, rule: str = "", clause: str = "") -> None:
+        super().__init__(f"{message} ({rule}, {clause})" if rule else message)
+        self.rule, self.clause = rule, clause
 
 
 class CertificateNotValid(KeysError):

@@ -10,12 +10,13 @@ from pathlib import Path
 from cryptography import x509
 
 from keys import profiles, store
-from keys.authority import Addresses, Subject, create_root, issue_certificate
+from keys.algorithms import generate_key
+from keys.authority import Subject, create_root, issue_certificate
 from keys.errors import KeyAlreadyExists
-from keys.profiles import Profile
+from keys.profiles import Addresses, Profile
 from keys.revocation import Revocation, build_crl, read_revocations
 from keys.software import ROOT_FILES, load_certificates, new_passphrase
-from keys.store import KeyStore, KeyVault, OpenKey, generate_key
+from keys.store import KeyStore, KeyVault, OpenKey
 
 EXAMPLE_MARK = "(CONTOH)"
 """Ends the common names of our own hierarchy, which the national authority has not recognised."""
@@ -229,8 +230,7 @@ def certify_responder(
 ) -> None:
     """Certify the OCSP responder `name` of an issuing CA anew; make its key first if it is not there.
 
-    The responder names no address and no policy: nobody asks about its own revocation. Raises
-    WrongPassphrase, KeyLocked, WeakPassphrase, KeyFileDamaged or ProfileViolation.
+    Raises WrongPassphrase, KeyLocked, WeakPassphrase, KeyFileDamaged or ProfileViolation.
     """
     with (
         keys.open_bare_key(name, passphrase, now=now)
@@ -240,9 +240,7 @@ def certify_responder(
         public_key = key.public_key
     issuer = Subject.of(authority.certificate)
     subject = replace(issuer, common_name=f"Canting OCSP {EXAMPLE_MARK}", title=None)
-    certificate = issue_certificate(
-        profiles.OCSP_RESPONDER, subject, public_key, authority, now=now, policies=()
-    )
+    certificate = issue_certificate(profiles.OCSP_RESPONDER, subject, public_key, authority, now=now)
     chain = [certificate, authority.certificate, *authority.chain]
     keys.add_certificates(name, chain, passphrase, now=now)
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum
 
 from asn1crypto import ocsp
@@ -11,14 +11,23 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from keys.cms import signature_identifier
-from keys.der import explicit, integer, object_identifier, octet_string, sequence, tlv
+from keys.algorithms import algorithm_of
+from keys.der import (
+    bit_string,
+    explicit,
+    generalized_time,
+    integer,
+    object_identifier,
+    octet_string,
+    sequence,
+    tlv,
+)
+from keys.lint import key_identifier
+from keys.lint_revocation import LONGEST_NONCE, lint_ocsp_response
 from keys.store import OpenKey
 
 MOST_REQUESTS = 10
 """Certificates that one query may ask about."""
-LONGEST_NONCE = 128
-"""Octets (RFC 9654 §2.1)."""
 _BASIC = "1.3.6.1.5.5.7.48.1.1"
 _NONCE = "1.3.6.1.5.5.7.48.1.2"
 _OIDS = {"sha1": "1.3.14.3.2.26", "sha256": "2.16.840.1.101.3.4.2.1"}
@@ -162,8 +171,8 @@ def _single(cert_id: CertId, status: CertStatus, now: datetime, next_update: dat
         # `unspecified` is left out, as in revocation lists (RFC 5280 §5.3.1).
         is_told = status.reason is not x509.ReasonFlags.unspecified
         reason = [explicit(0, tlv(0x0A, bytes([_number_of(status.reason)])))] if is_told else []
-        said = explicit(1, _time(status.revoked_at), *reason)
-    return sequence(cert_id.encode(), said, _time(now), explicit(0, _time(next_update)))
+        said = explicit(1, generalized_time(status.revoked_at), *reason)
+    return sequence(cert_id.encode(), said, generalized_time(now), explicit(0, generalized_time(next_update)))
 
 
 def _number_of(reason: x509.ReasonFlags) -> int:
@@ -172,22 +181,23 @@ def _number_of(reason: x509.ReasonFlags) -> int:
 
 
 def _sign(responder: OpenKey, answers: Sequence[bytes], nonce: bytes | None, now: datetime) -> bytes:
-    identifier = responder.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     extensions = []
     if nonce is not None:
         extension = sequence(object_identifier(_NONCE), octet_string(octet_string(nonce)))
         extensions.append(explicit(1, sequence(extension)))
     data = sequence(
         # byKey is the SHA-1 of the responder's key (§4.2.1), which is also how the key's identifier is made.
-        explicit(2, octet_string(identifier.value.digest)),
-        _time(now),
+        explicit(2, octet_string(key_identifier(responder.certificate) or b"")),
+        generalized_time(now),
         sequence(*answers),
         *extensions,
     )
+    identifier = algorithm_of(responder.certificate.public_key()).identifier
+    lint_ocsp_response(data, identifier, responder.certificate, responder.chain[0])
     basic = sequence(
         data,
-        signature_identifier(responder),
-        tlv(0x03, b"\x00", responder.sign(data)),
+        identifier,
+        bit_string(responder.sign(data)),
         explicit(0, sequence(responder.certificate.public_bytes(Encoding.DER))),
     )
     return sequence(
@@ -202,8 +212,3 @@ def _refusal(status: _ResponseStatus) -> bytes:
 
 def _status(status: _ResponseStatus) -> bytes:
     return tlv(0x0A, integer(status)[2:])
-
-
-def _time(moment: datetime) -> bytes:
-    """Encode a GeneralizedTime in whole seconds (RFC 5280 §4.1.2.5.2)."""
-    return tlv(0x18, moment.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode())

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11 import Attribute, Mechanism, ObjectClass
 
+from keys.algorithms import PublicKey, algorithm_of
 from keys.errors import (
     AlgorithmNotSupported,
     KeyAlreadyExists,
@@ -35,9 +36,9 @@ from keys.errors import (
     WrongPassphrase,
 )
 from keys.lockout import require_waited
-from keys.store import BareKey, OpenKey, PublicKey, require_key_name, until_closed
+from keys.store import BareKey, OpenKey, require_key_name, until_closed
 from keys.token_objects import (
-    CURVES,
+    GENERATED,
     find_public_key,
     generate_pair,
     only,
@@ -111,14 +112,14 @@ class TokenKeyStore:
             return certificates
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
-        """Make a key in the token: `p256`, `p384`, `rsa3072` or `ed25519`, if the token has that kind.
+        """Make a key in the token, of an algorithm named in GENERATED that the token has too.
 
         Raises KeyAlreadyExists, KeyNameNotAllowed, AlgorithmNotSupported, WrongPassphrase, KeyLocked,
         PinLocked or TokenNotFound.
         """
         require_key_name(name)
-        if algorithm not in (*CURVES, "rsa3072"):
-            raise AlgorithmNotSupported("A token's key must be p256, p384, rsa3072 or ed25519.")
+        if algorithm not in GENERATED:
+            raise AlgorithmNotSupported(f"A token's key must be one of {', '.join(GENERATED)}.")
         with self._logged_in(passphrase, now) as session:
             if list(session.get_objects({Attribute.LABEL: name})):
                 raise KeyAlreadyExists(f"A key named {name} exists already.")
@@ -341,7 +342,8 @@ def _sign(private_key: pkcs11.Object, public_key: PublicKey, data: bytes) -> byt
     if isinstance(public_key, ed25519.Ed25519PublicKey):
         return private_key.sign(data, mechanism=Mechanism.EDDSA)
     # SoftHSM 2.6 has the raw mechanism alone: it signs a digest and gives r and s side by side.
-    raw = private_key.sign(hashlib.sha256(data).digest(), mechanism=Mechanism.ECDSA)
+    digest = hashlib.new(algorithm_of(public_key).digest, data).digest()
+    raw = private_key.sign(digest, mechanism=Mechanism.ECDSA)
     half = len(raw) // 2
     return encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
 

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from asn1crypto import crl as asn1_crl
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
-from keys.authority import encode_extensions, encode_time
-from keys.errors import ProfileViolation
-from keys.store import OpenKey, signature_algorithm
+from keys.algorithms import algorithm_of
+from keys.der import bit_string, explicit, extensions, integer, sequence, time
+from keys.lint_revocation import lint_crl
+from keys.store import OpenKey
 
 
 @dataclass(frozen=True)
@@ -32,46 +31,31 @@ def build_crl(
 ) -> bytes:
     """Return a complete CRL of the issuer, DER, version 2, with its CRL number (RFC 5280 §5.2.3).
 
-    Raises ProfileViolation when the issuer may not sign CRLs or the times are out of order.
+    Raises ProfileViolation, before anything is signed, as `lint_crl` does.
     """
-    usage = issuer.certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    if not usage.crl_sign:
-        raise ProfileViolation("The issuer's certificate does not allow signing revocation lists.")
-    if this_update >= next_update:
-        raise ProfileViolation("A revocation list's next update must be later than its update.")
-    public_key = issuer.certificate.public_key()
-    algorithm = asn1_x509.SignedDigestAlgorithm({"algorithm": signature_algorithm(public_key)})
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key)  # type: ignore[arg-type]
-    fields = {
-        "version": "v2",
-        "signature": algorithm,
-        "issuer": asn1_x509.Name.load(issuer.certificate.subject.public_bytes()),
-        "this_update": encode_time(this_update),
-        "next_update": encode_time(next_update),
-        "crl_extensions": encode_extensions([(identifier, False), (x509.CRLNumber(number), False)]),
-    }
-    if revocations:
+    key_identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.certificate.public_key())  # type: ignore[arg-type]
+    identifier = algorithm_of(issuer.certificate.public_key()).identifier
+    tbs = sequence(
+        integer(1),
+        identifier,
+        issuer.certificate.subject.public_bytes(),
+        time(this_update),
+        time(next_update),
         # RFC 5280 §5.1.2.6: the field is absent when nothing is revoked.
-        fields["revoked_certificates"] = [_entry(revocation) for revocation in revocations]
-    tbs = asn1_crl.TbsCertList(fields).dump()
-    der: bytes = asn1_crl.CertificateList(
-        {
-            "tbs_cert_list": asn1_crl.TbsCertList.load(tbs),
-            "signature_algorithm": algorithm,
-            "signature": issuer.sign(tbs),
-        }
-    ).dump()
-    return der
+        *([sequence(*map(_entry, revocations))] if revocations else []),
+        explicit(0, extensions([(key_identifier, False), (x509.CRLNumber(number), False)])),
+    )
+    lint_crl(tbs, identifier, issuer.certificate)
+    return sequence(tbs, identifier, bit_string(issuer.sign(tbs)))
 
 
-def _entry(revocation: Revocation) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "user_certificate": revocation.serial_number,
-        "revocation_date": encode_time(revocation.revoked_at),
-    }
-    if revocation.reason is not x509.ReasonFlags.unspecified:
-        entry["crl_entry_extensions"] = encode_extensions([(x509.CRLReason(revocation.reason), False)])
-    return entry
+def _entry(revocation: Revocation) -> bytes:
+    is_told = revocation.reason is not x509.ReasonFlags.unspecified
+    return sequence(
+        integer(revocation.serial_number),
+        time(revocation.revoked_at),
+        *([extensions([(x509.CRLReason(revocation.reason), False)])] if is_told else []),
+    )
 
 
 def read_revocations(der: bytes | None) -> tuple[int, list[Revocation]]:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from keys.algorithms import PrivateKey, algorithm_of, generate_key, sign_with
 from keys.errors import (
     KeyAlreadyExists,
     KeyFileDamaged,
@@ -35,16 +36,7 @@ from keys.errors import (
 )
 from keys.files import write_file
 from keys.lockout import counting_failures
-from keys.store import (
-    BareKey,
-    OpenKey,
-    PrivateKey,
-    generate_key,
-    require_key_name,
-    sign_with,
-    signature_algorithm,
-    until_closed,
-)
+from keys.store import BareKey, OpenKey, require_key_name, until_closed
 
 ROOT_FILES = "root*.pem"
 """The trust anchors within a key store's folder."""
@@ -103,7 +95,7 @@ class SoftwareKeyStore:
         when the certificate is not the key's.
         """
         path = self._key_path(name)
-        signature_algorithm(private_key.public_key())
+        algorithm_of(private_key.public_key())
         if certificates and certificates[0].public_key() != private_key.public_key():
             raise KeyFileDamaged("The certificate does not belong to the private key.")
         if path.exists():
@@ -116,7 +108,7 @@ class SoftwareKeyStore:
         write_file(path, sealed, mode=0o600, overwrite=False)
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
-        """Make a key without a certificate: `p256`, `p384`, `rsa3072` or `ed25519`.
+        """Make a key without a certificate, of an algorithm named in ALGORITHMS.
 
         Raises KeyAlreadyExists, KeyNameNotAllowed, WeakPassphrase or AlgorithmNotSupported.
         """
@@ -182,7 +174,7 @@ class SoftwareKeyStore:
         path = self._existing(name)
         with self._counting(name, now), _decrypted(name, path.read_bytes(), passphrase) as der:
             private_key = load_der_private_key(der, None)
-        signature_algorithm(private_key.public_key())
+        algorithm_of(private_key.public_key())
         return private_key  # type: ignore[return-value]
 
     def _counting(self, name: str, now: datetime) -> AbstractContextManager[None]:

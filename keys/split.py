@@ -6,9 +6,10 @@ from datetime import datetime
 
 from cryptography import x509
 
+from keys.algorithms import PrivateKey
 from keys.errors import AlgorithmNotSupported
 from keys.software import SoftwareKeyStore
-from keys.store import OFFICIAL_PREFIX, ROOT, BareKey, KeyVault, OpenKey, PrivateKey
+from keys.store import OFFICIAL_PREFIX, ROOT, BareKey, KeyVault, OpenKey
 
 
 @dataclass(frozen=True)

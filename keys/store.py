@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Protocol, Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from keys.errors import AlgorithmNotSupported, KeyClosed, KeyNameNotAllowed
+from keys.algorithms import PrivateKey, PublicKey
+from keys.errors import KeyClosed, KeyNameNotAllowed
 
 ROOT = "root"
 ISSUING = "issuing"
@@ -19,11 +18,9 @@ SEAL = "seal"
 LOG = "log"
 OCSP = "ocsp"
 OFFICIAL_PREFIX = "official-"
+CUSTODIAN_PREFIX = "custodian-"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
 def _nothing_to_close() -> None:
@@ -35,9 +32,9 @@ class OpenKey:
     """A key with a certificate, opened for use: `with` it, or until `close` is called.
 
     `chain` runs from the issuer of `certificate` to the trust anchor, and is empty for a root.
-    `sign` takes the data itself, hashes it with SHA-256 and returns the signature: DER ECDSA-Sig-Value
-    for P-256 and P-384, PKCS #1 v1.5 for RSA. It is the only way to the private half, and raises KeyClosed
-    once the key was closed.
+    `sign` takes the data itself and returns the signature that its algorithm makes (see ALGORITHMS): a DER
+    ECDSA-Sig-Value for P-256 and P-384, PKCS #1 v1.5 for RSA. It is the only way to the private half, and
+    raises KeyClosed once the key was closed.
     """
 
     name: str
@@ -125,22 +122,6 @@ def require_key_name(name: str) -> None:
         raise KeyNameNotAllowed("A key's name is lower-case letters, digits and hyphens, at most 63.")
 
 
-def signature_algorithm(public_key: object) -> str:
-    """Return asn1crypto's name of the signature algorithm used with this key, always over SHA-256.
-
-    Raises AlgorithmNotSupported for anything but P-256, P-384, RSA of at least 3072 bits and Ed25519.
-    """
-    if isinstance(public_key, ec.EllipticCurvePublicKey) and isinstance(
-        public_key.curve, ec.SECP256R1 | ec.SECP384R1
-    ):
-        return "sha256_ecdsa"
-    if isinstance(public_key, rsa.RSAPublicKey) and public_key.key_size >= 3072:
-        return "sha256_rsa"
-    if isinstance(public_key, ed25519.Ed25519PublicKey):
-        return "ed25519"
-    raise AlgorithmNotSupported("A key must be P-256, P-384, RSA of at least 3072 bits, or Ed25519.")
-
-
 def until_closed(
     sign: Callable[..., bytes], then: Callable[[], None] = _nothing_to_close
 ) -> tuple[Callable[..., bytes], Callable[[], None]]:
@@ -166,25 +147,3 @@ def until_closed(
         then()
 
     return sign_while_open, close
-
-
-def sign_with(private_key: PrivateKey) -> Callable[[bytes], bytes]:
-    """Return the `sign` function of a private key held in memory."""
-    if isinstance(private_key, ec.EllipticCurvePrivateKey):
-        return lambda data: private_key.sign(data, ec.ECDSA(hashes.SHA256()))
-    if isinstance(private_key, rsa.RSAPrivateKey):
-        return lambda data: private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-    return private_key.sign
-
-
-def generate_key(algorithm: str = "p256") -> PrivateKey:
-    """Generate a private key: `p256`, `p384`, `rsa3072` or `ed25519`. Raises AlgorithmNotSupported."""
-    if algorithm == "p256":
-        return ec.generate_private_key(ec.SECP256R1())
-    if algorithm == "p384":
-        return ec.generate_private_key(ec.SECP384R1())
-    if algorithm == "rsa3072":
-        return rsa.generate_private_key(public_exponent=65537, key_size=3072)
-    if algorithm == "ed25519":
-        return ed25519.Ed25519PrivateKey.generate()
-    raise AlgorithmNotSupported("A key must be p256, p384, rsa3072 or ed25519.")

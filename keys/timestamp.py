@@ -3,15 +3,16 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum
 
 from asn1crypto import tsp
 from cryptography import x509
 
+from keys.algorithms import DIGEST_IDENTIFIERS
 from keys.authority import random_serial_number
-from keys.cms import SHA256, TST_INFO, sign_content, sign_content_size
-from keys.der import integer, object_identifier, octet_string, sequence, tlv
+from keys.cms import TST_INFO, digest_of, sign_content, sign_content_size
+from keys.der import generalized_time, integer, object_identifier, octet_string, sequence, tlv
 from keys.errors import CertificateNotValid
 from keys.profiles import TIMESTAMP_POLICY
 from keys.store import OpenKey
@@ -98,11 +99,11 @@ def create_token(
         object_identifier(TIMESTAMP_POLICY.dotted_string),
         message_imprint,
         integer(serial_number or random_serial_number()),
-        tlv(0x18, now.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode()),
+        generalized_time(now),
         sequence(integer(1)),
         *([integer(nonce)] if nonce is not None else []),
     )
-    digest = hashlib.sha256(content).digest()
+    digest = hashlib.new(digest_of(tsa_key), content).digest()
     return sign_content(tsa_key, TST_INFO, digest, content=content, certificates=certificates)
 
 
@@ -119,7 +120,7 @@ def local_timestamper(
 
     def stamp(digest: bytes) -> bytes:
         return create_token(
-            sequence(SHA256, octet_string(digest)),
+            sequence(DIGEST_IDENTIFIERS["sha256"], octet_string(digest)),
             tsa_key,
             now=now(),
             serial_number=next_serial_number(),

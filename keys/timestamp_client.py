@@ -9,7 +9,7 @@ from typing import Any
 from asn1crypto import cms, tsp
 from cryptography import x509
 
-from keys.cms import SHA256
+from keys.algorithms import DIGEST_IDENTIFIERS
 from keys.der import integer, object_identifier, octet_string, sequence, tlv
 from keys.errors import TimestampNotGranted
 
@@ -21,7 +21,7 @@ def build_query(digest: bytes, *, nonce: int, policy: str | None = None) -> byte
     """Return the DER of a TimeStampReq over a SHA-256 digest that asks for the authority's certificate."""
     return sequence(
         integer(1),
-        sequence(SHA256, octet_string(digest)),
+        sequence(DIGEST_IDENTIFIERS["sha256"], octet_string(digest)),
         *([object_identifier(policy)] if policy else []),
         integer(nonce),
         tlv(0x01, b"\xff"),

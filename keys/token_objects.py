@@ -11,15 +11,18 @@ from pkcs11 import Attribute, CertificateType, KeyType, Mechanism, MechanismFlag
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 from pkcs11.util.rsa import encode_rsa_public_key
 
+from keys.algorithms import PublicKey, algorithm_of
 from keys.errors import KeyFileDamaged, KeyNotFound
-from keys.store import PublicKey, signature_algorithm
 
-CURVES = {
+_CURVES = {
     "p256": (KeyType.EC, "secp256r1", Mechanism.EC_KEY_PAIR_GEN),
     "p384": (KeyType.EC, "secp384r1", Mechanism.EC_KEY_PAIR_GEN),
     # RFC 8410 §3: the curve's own object identifier, since older tokens know no name of it.
     "ed25519": (KeyType.EC_EDWARDS, "1.3.101.112", Mechanism.EC_EDWARDS_KEY_PAIR_GEN),
 }
+_RSA_BITS = {"rsa3072": 3072, "rsa4096": 4096}
+GENERATED = (*_CURVES, *_RSA_BITS)
+"""The algorithms of which a token can make keys."""
 
 
 def generate_pair(session: pkcs11.Session, name: str, algorithm: str) -> None:
@@ -28,8 +31,8 @@ def generate_pair(session: pkcs11.Session, name: str, algorithm: str) -> None:
     private = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.PRIVATE: True}
     public = {Attribute.PRIVATE: False}
     usage = MechanismFlag.SIGN | MechanismFlag.VERIFY
-    if algorithm in CURVES:
-        kind, curve, mechanism = CURVES[algorithm]
+    if algorithm in _CURVES:
+        kind, curve, mechanism = _CURVES[algorithm]
         parameters = {Attribute.EC_PARAMS: encode_named_curve_parameters(curve)}
         session.create_domain_parameters(kind, parameters, local=True).generate_keypair(
             id=identifier,
@@ -43,7 +46,7 @@ def generate_pair(session: pkcs11.Session, name: str, algorithm: str) -> None:
     else:
         session.generate_keypair(
             KeyType.RSA,
-            3072,
+            _RSA_BITS[algorithm],
             id=identifier,
             label=name,
             store=True,
@@ -72,7 +75,7 @@ def find_public_key(session: pkcs11.Session, name: str) -> PublicKey:
         return ed25519.Ed25519PublicKey.from_public_bytes(found[Attribute.EC_POINT][-32:])
     encode = encode_rsa_public_key if found.key_type == KeyType.RSA else encode_ec_public_key
     public_key = load_der_public_key(encode(found))
-    signature_algorithm(public_key)
+    algorithm_of(public_key)
     return public_key  # type: ignore[return-value]
 
 

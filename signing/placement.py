@@ -38,10 +38,9 @@ class SignatureRoom:
     size: int
     """How many bytes of a container the room holds; in the file each takes two hexadecimal digits."""
 
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of all that the signature covers: everything but the room (ISO 32000-1 §12.8.1)."""
-        running = hashlib.sha256(self.before)
+    def digest(self, algorithm: str = "sha256") -> bytes:
+        """Hash all that the signature covers: everything but the room (ISO 32000-1 §12.8.1)."""
+        running = hashlib.new(algorithm, self.before)
         running.update(self.after)
         return running.digest()
 

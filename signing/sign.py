@@ -8,7 +8,14 @@ from asn1crypto import cms, tsp
 from cryptography import x509
 from pikepdf import Array, Dictionary, Name, String
 
-from keys.cms import DATA, SIGNATURE_TIME_STAMP_TOKEN, attribute, sign_content, sign_content_size
+from keys.cms import (
+    DATA,
+    SIGNATURE_TIME_STAMP_TOKEN,
+    attribute,
+    digest_of,
+    sign_content,
+    sign_content_size,
+)
 from keys.store import OpenKey
 from keys.timestamp import Timestamper
 from signing.errors import SignerCertificateNotValid, SignerCertificateUnsuitable, TimestampUnavailable
@@ -40,10 +47,10 @@ def sign_document(
 ) -> bytes:
     """Return the PDF with a certification signature in an invisible field, as an incremental update.
 
-    The CMS is ETSI.CAdES.detached over SHA-256 with the signer's chain up to, but without, the trust
-    anchor: B-T with a `timestamper`, else B-B. `signed_at` (aware) becomes /M, the claimed time
-    (EN 319 142-1 §5.3). A field of that name made by the renderer is filled; otherwise one is made.
-    `stamp_issuers` are those of the time stamp's certificate where another house issued the signer's.
+    The CMS is ETSI.CAdES.detached, over the digest that the signer's key asks for, with the signer's chain
+    up to, but without, the trust anchor: B-T with a `timestamper`, else B-B. `signed_at` (aware) becomes /M,
+    the claimed time (EN 319 142-1 §5.3). A field of that name made by the renderer is filled; otherwise one
+    is made. `stamp_issuers` are those of the time stamp's certificate where another house issued the signer's.
 
     When no time stamp can be had, `without_time_stamp` is told why and the signature, which is made once, is
     B-B; without it TimestampUnavailable is raised.
@@ -73,7 +80,7 @@ def sign_document(
     signature = sign_content(
         signer,
         DATA,
-        room.digest,
+        room.digest(digest_of(signer)),
         certificates=certificates,
         unsigned_attributes=lambda value: _timestamps(value, timestamper, without_time_stamp),
     )

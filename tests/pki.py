@@ -7,10 +7,11 @@ from functools import cache
 from cryptography import x509
 
 from keys import profiles
+from keys.algorithms import generate_key, sign_with
 from keys.authority import Subject, create_root, issue_certificate
 from keys.profiles import Profile
 from keys.software import KdfCost
-from keys.store import OpenKey, generate_key, sign_with
+from keys.store import OpenKey
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 """The frozen time of tests that sign; the hierarchy begins a day before."""

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from keys.algorithms import PrivateKey
 from keys.software import _decrypt
-from keys.store import PrivateKey
 
 _BREAKS = re.compile(rb"\\r|\\n|\s")
 

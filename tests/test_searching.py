@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from searching import found_in, key_spellings, keys_found_in
 
-from keys.store import generate_key
+from keys.algorithms import generate_key
 
 
 @pytest.mark.parametrize("algorithm", ["p256", "p384", "ed25519", "rsa3072"])

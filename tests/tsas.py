@@ -13,10 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys import profiles
-from keys.authority import Addresses, Subject, create_root, issue_certificate
-from keys.profiles import Profile
+from keys.algorithms import generate_key, sign_with
+from keys.authority import Subject, create_root, issue_certificate
+from keys.profiles import Addresses, Profile
 from keys.revocation import Revocation, build_crl
-from keys.store import OpenKey, generate_key, sign_with
+from keys.store import OpenKey
 from keys.timestamp import respond
 
 Answer = tuple[int, str, bytes]

@@ -10,8 +10,9 @@ from datetime import datetime
 from sqlmodel import Session, select
 
 from keys import profiles, store
-from keys.authority import Addresses, Subject
+from keys.authority import Subject
 from keys.hierarchy import enrol_official, init_hierarchy, latest, renew_key
+from keys.profiles import Addresses
 from keys.software import STRONG, KdfCost
 from keys.store import KeyStore
 from service.accounts.access import SERVICE, SIGNING_ROLE

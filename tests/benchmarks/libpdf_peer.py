@@ -10,7 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 from pyhanko_peer import validate_plainly
 
-from keys.store import OpenKey, PrivateKey
+from keys.algorithms import PrivateKey
+from keys.store import OpenKey
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "sandi berkas ukur"

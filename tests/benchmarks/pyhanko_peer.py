@@ -20,7 +20,8 @@ from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from keys.store import OpenKey, PrivateKey
+from keys.algorithms import PrivateKey
+from keys.store import OpenKey
 
 
 def plain_signer(key: OpenKey, private_key: PrivateKey) -> PdfSigner:

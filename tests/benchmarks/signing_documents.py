@@ -9,8 +9,9 @@ from pki import make_pki
 from pyhanko_peer import plain_signer, sign_plainly
 
 from keys import profiles
+from keys.algorithms import PrivateKey, generate_key, sign_with
 from keys.authority import Subject, issue_certificate
-from keys.store import OpenKey, PrivateKey, generate_key, sign_with
+from keys.store import OpenKey
 from keys.timestamp import local_timestamper
 from service.clock import now
 from signing.render import render_document

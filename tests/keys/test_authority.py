@@ -4,9 +4,10 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from pki import NOW, issue, throwaway_pki
 
 from keys import profiles
-from keys.authority import Addresses, Subject, create_root, issue_certificate, random_serial_number
+from keys.algorithms import generate_key
+from keys.authority import Subject, create_root, issue_certificate, random_serial_number
 from keys.errors import AlgorithmNotSupported, ProfileViolation
-from keys.store import generate_key
+from keys.profiles import Addresses
 
 PKI = throwaway_pki()
 

@@ -26,7 +26,7 @@ def session(token):
     return token._log_in(PASSPHRASE, NOW).session
 
 
-@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072", "ed25519"])
+@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072", "rsa4096", "ed25519"])
 def test_a_private_key_was_made_in_the_token_and_never_left_it(token, algorithm):
     token.generate_key("other", algorithm, PASSPHRASE, now=NOW)
     key = token._log_in(PASSPHRASE, NOW).session.get_key(ObjectClass.PRIVATE_KEY, label="other")

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pki import FAST, NOW, throwaway_pki
 
 from keys import software
+from keys.algorithms import generate_key
 from keys.authority import Subject, create_root
 from keys.errors import (
     AlgorithmNotSupported,
@@ -24,7 +25,6 @@ from keys.errors import (
 from keys.files import write_file
 from keys.lockout import wait_after
 from keys.software import SoftwareKeyStore
-from keys.store import generate_key
 
 PASSPHRASE = "kunci ruang arsip"
 

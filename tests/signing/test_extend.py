@@ -21,9 +21,9 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from reportlab.pdfgen.canvas import Canvas
 
 from keys import profiles
+from keys.algorithms import generate_key
 from keys.authority import Subject, create_root, issue_certificate
 from keys.revocation import Revocation, build_crl
-from keys.store import generate_key
 from keys.timestamp import Timestamper, local_timestamper
 from signing.errors import NothingToExtend, SignatureDoesNotFit, TimestampUnavailable, UnreadableDocument
 from signing.extend import _add_validation_data, _open, add_archive_timestamp, extend_to_lt

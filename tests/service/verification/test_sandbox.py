@@ -31,10 +31,12 @@ from factories import pdf_file
 from sqlalchemy import Engine
 
 from keys import profiles
-from keys.authority import Addresses, Subject, issue_certificate
+from keys.algorithms import generate_key, sign_with
+from keys.authority import Subject, issue_certificate
 from keys.hierarchy import load_trust_anchors
+from keys.profiles import Addresses
 from keys.software import SoftwareKeyStore
-from keys.store import OpenKey, generate_key, sign_with
+from keys.store import OpenKey
 from service.database import reading
 from service.verification import examiner
 from service.verification.examiner import STANDS_BACK, limit
