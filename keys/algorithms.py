@@ -86,8 +86,8 @@ MLDSA65 = Algorithm(
     mldsa.MLDSA65PrivateKey.generate,
     is_experimental=True,
 )
-"""ML-DSA-65 (FIPS 204, RFC 9881), against quantum computers. pyHanko reads it; Poppler, MuPDF and most other
-readers do not yet, so no permit should rest on it alone."""
+"""ML-DSA-65 (FIPS 204, RFC 9881), against quantum computers. Our own verification and pyHanko read it;
+Poppler, MuPDF and OpenSSL before 3.5 do not, so no permit should rest on it alone."""
 
 ALGORITHMS = {each.name: each for each in (P256, P384, RSA3072, RSA4096, ED25519, MLDSA65)}
 _SUPPORTED = f"A key must be one of {', '.join(ALGORITHMS)}."

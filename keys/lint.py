@@ -21,6 +21,7 @@ from keys.profiles import Addresses, Profile, extensions_of
 FEWEST_SERIAL_BITS, MOST_SERIAL_OCTETS = 64, 20
 UNSIGNED = bit_string(b"\0")
 """What stands in a signature's place while the rest is judged."""
+_UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm)
 _CRITICAL_IN_CERTIFICATES = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)
 
 
@@ -46,7 +47,7 @@ def lint_certificate(
         found = list(certificate.extensions)
         parsed = asn1_x509.TbsCertificate.load(tbs, strict=True)
         algorithm_of(certificate.public_key())
-    except (ValueError, TypeError, x509.DuplicateExtension, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise ProfileViolation(
             "The certificate cannot be read.", rule="certificate.encoding", clause="RFC 5280 §4.1"
         ) from error

@@ -10,7 +10,7 @@ from datetime import timedelta
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from keys.algorithms import ALGORITHMS, PublicKey
+from keys.algorithms import ALGORITHMS, ED25519, PublicKey
 
 _ARC = "2.25.63429011583505624231350738290954866669"
 """An arc of our own below 2.25 (ITU-T X.667), which needs no registration."""
@@ -62,6 +62,8 @@ _AUTHORITY_USAGE = frozenset({"key_cert_sign", "crl_sign"})
 _DOCUMENT_USAGE = frozenset({"digital_signature", "content_commitment"})
 _SIGNING_USAGE = frozenset({"digital_signature"})
 _YEAR = timedelta(days=365)
+_FOR_DOCUMENTS = tuple(name for name in ALGORITHMS if name != ED25519.name)
+"""Poppler and MuPDF read no Ed25519 signature in a document, OpenSSL none in a time stamp."""
 _OFFLINE = ("crl", "ca_issuers")
 """The root's key lies offline, so nobody answers for it live."""
 
@@ -78,9 +80,16 @@ ROOT = Profile(
 ISSUING_CA = Profile(
     "issuing", "root", 10 * _YEAR, _AUTHORITY_USAGE, addresses=_OFFLINE, is_authority=True, path_length=0
 )
-OFFICIAL = Profile("official", "issuing", 2 * _YEAR, _DOCUMENT_USAGE)
-SEAL = Profile("seal", "issuing", 2 * _YEAR, _DOCUMENT_USAGE)
-TSA = Profile("tsa", "issuing", 8 * _YEAR, _SIGNING_USAGE, (ExtendedKeyUsageOID.TIME_STAMPING,))
+OFFICIAL = Profile("official", "issuing", 2 * _YEAR, _DOCUMENT_USAGE, algorithms=_FOR_DOCUMENTS)
+SEAL = Profile("seal", "issuing", 2 * _YEAR, _DOCUMENT_USAGE, algorithms=_FOR_DOCUMENTS)
+TSA = Profile(
+    "tsa",
+    "issuing",
+    8 * _YEAR,
+    _SIGNING_USAGE,
+    (ExtendedKeyUsageOID.TIME_STAMPING,),
+    algorithms=_FOR_DOCUMENTS,
+)
 OCSP_RESPONDER = Profile(
     "ocsp",
     "issuing",

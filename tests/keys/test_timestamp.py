@@ -37,7 +37,7 @@ def token_info(response):
     return signed_data, signed_data["encap_content_info"]["content"].parsed
 
 
-@pytest.mark.parametrize("algorithm", ["p256", "rsa3072"])
+@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072"])
 def test_an_independent_client_accepts_the_token(algorithm):
     pki = PKI if algorithm == "p256" else make_pki(algorithm=algorithm)
     query = (

@@ -129,7 +129,7 @@ def test_the_room_for_the_signature_is_used():
     assert unused < 300
 
 
-@pytest.mark.parametrize("algorithm", ["p256", "rsa3072"])
+@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072"])
 def test_openssl_accepts_the_signature(tmp_path, algorithm):
     require(shutil.which("openssl"), "openssl is not installed")
     pki = PKI if algorithm == "p256" else make_pki(algorithm=algorithm)
@@ -149,7 +149,7 @@ def test_openssl_accepts_the_signature(tmp_path, algorithm):
 
 
 @pytest.mark.parametrize("level", ["B-B", "B-T"])
-@pytest.mark.parametrize("algorithm", ["p256", "rsa3072"])
+@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072"])
 def test_pyhanko_poppler_and_mupdf_accept_the_signature_alike(tmp_path, algorithm, level):
     require(shutil.which("pdfsig"), "pdfsig (poppler-utils) is not installed")
     require(shutil.which("mutool"), "mutool (mupdf-tools) is not installed")
