@@ -13,7 +13,7 @@ from keys import profiles
 from keys.algorithms import PrivateKey, PublicKey, algorithm_of, sign_with
 from keys.der import bit_string, explicit, extensions, integer, sequence, time
 from keys.errors import ProfileViolation
-from keys.lint import lint_certificate
+from keys.lint import UNSIGNED, lint_certificate
 from keys.profiles import Addresses, Profile, extensions_of
 from keys.store import OpenKey
 
@@ -80,6 +80,10 @@ class Draft:
     def identifier(self) -> bytes:
         """The DER AlgorithmIdentifier of the signature that it waits for."""
         return algorithm_of(self.issuer.public_key() if self.issuer else self.public_key).identifier
+
+    def preview(self) -> x509.Certificate:
+        """Return the certificate as it will be, with a signature that does not hold yet."""
+        return x509.load_der_x509_certificate(sequence(self.tbs, self.identifier, UNSIGNED))
 
 
 def draft_certificate(

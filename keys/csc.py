@@ -15,9 +15,8 @@ from typing import Any
 import httpx2
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from keys.algorithms import P256, P384, RSA3072, RSA4096, algorithm_of, verify_signature
 from keys.errors import (
     OutcomeUnknown,
     OutsideKeyLocked,
@@ -26,14 +25,17 @@ from keys.errors import (
     SignerNotReady,
 )
 from keys.outside import ask
-from keys.store import OpenKey, signature_algorithm
+from keys.store import OpenKey
 
-_SHA256 = "2.16.840.1.101.3.4.2.1"
+_HASHES = {"sha256": "2.16.840.1.101.3.4.2.1", "sha384": "2.16.840.1.101.3.4.2.2"}
 _RSA = "1.2.840.113549.1.1.1"
+# Some providers name RSA alone, and take the hash's algorithm beside it.
+_SIGN_ALGORITHMS_OF_RSA = ("1.2.840.113549.1.1.11", _RSA)
 _SIGN_ALGORITHMS: dict[str, tuple[str, ...]] = {
-    "sha256_ecdsa": ("1.2.840.10045.4.3.2",),
-    # Some providers name the key's algorithm alone, and take the hash's beside it.
-    "sha256_rsa": ("1.2.840.113549.1.1.11", _RSA),
+    P256.name: ("1.2.840.10045.4.3.2",),
+    P384.name: ("1.2.840.10045.4.3.3",),
+    RSA3072.name: _SIGN_ALGORITHMS_OF_RSA,
+    RSA4096.name: _SIGN_ALGORITHMS_OF_RSA,
 }
 _NEEDED = {"credentials/info", "credentials/authorize", "signatures/signHash"}
 _WRONG_PIN = {"invalid_authentication_data", "invalid_pin", "invalid_otp"}
@@ -51,6 +53,11 @@ class Credential:
     """OID, one of those the provider offers for the key."""
     secret: str
     """The id of the one authentication object that authorises it, such as `PIN`."""
+
+    @property
+    def digest(self) -> str:
+        """Hashlib's name of the digest that the key signs."""
+        return algorithm_of(self.certificate.public_key()).digest
 
 
 def authenticate(client: httpx2.Client, client_id: str, client_secret: str) -> None:
@@ -96,11 +103,11 @@ def read_credential(client: httpx2.Client, credential_id: str) -> Credential:
     _require_ready(key, cert)
     certificates = _certificates(cert)
     offered = key.get("algo") or ()
-    algorithm = signature_algorithm(certificates[0].public_key())
+    algorithm = algorithm_of(certificates[0].public_key()).name
     usable = [oid for oid in _SIGN_ALGORITHMS.get(algorithm, ()) if oid in offered]
     secrets = auth.get("objects") or []
     if not usable or auth.get("mode") != "explicit" or len(secrets) != 1:
-        raise OutsideRefused("The credential is not authorised by one secret, or not for SHA-256.")
+        raise OutsideRefused("The credential is not authorised by one secret, or not for the key's hash.")
     return Credential(
         credential_id, certificates[0], tuple(certificates[1:]), usable[0], str(secrets[0].get("id"))
     )
@@ -114,7 +121,7 @@ def open_credential(client: httpx2.Client, credential: Credential, pin: str) -> 
     """
 
     def sign(data: bytes) -> bytes:
-        digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        digest = base64.b64encode(hashlib.new(credential.digest, data).digest()).decode()
         authorisation = _authorise(client, credential, pin, digest)
         signature = _sign_hash(client, credential, authorisation, digest)
         _require_signature(credential.certificate, signature, data)
@@ -132,7 +139,7 @@ def _authorise(client: httpx2.Client, credential: Credential, pin: str, digest: 
             "credentialID": credential.id,
             "numSignatures": 1,
             "hashes": [digest],
-            "hashAlgorithmOID": _SHA256,
+            "hashAlgorithmOID": _HASHES[credential.digest],
             "authData": [{"id": credential.secret, "value": pin}],
         },
     )
@@ -152,7 +159,7 @@ def _sign_hash(client: httpx2.Client, credential: Credential, authorisation: str
         "signAlgo": credential.sign_algorithm,
     }
     if credential.sign_algorithm == _RSA:
-        values["hashAlgorithmOID"] = _SHA256
+        values["hashAlgorithmOID"] = _HASHES[credential.digest]
     status, answer = ask(client, f"{_API}signatures/signHash", values, is_act=True)
     if status >= 500:
         raise OutcomeUnknown(f"The provider failed while signing (HTTP {status}).")
@@ -201,13 +208,8 @@ def _certificates(cert: dict[str, Any]) -> Sequence[x509.Certificate]:
 
 def _require_signature(certificate: x509.Certificate, signature: bytes, data: bytes) -> None:
     """Refuse a signature that the credential's certificate does not confirm."""
-    public_key = certificate.public_key()
     try:
-        if isinstance(public_key, rsa.RSAPublicKey):
-            public_key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
-        else:
-            assert isinstance(public_key, ec.EllipticCurvePublicKey)
-            public_key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        verify_signature(certificate.public_key(), signature, data)
     except InvalidSignature:
         raise OutsideRefused("The provider's signature does not fit the credential's certificate.") from None
 

@@ -187,3 +187,15 @@ class SignerNotReady(OutsideError):
     def __init__(self, code: str) -> None:
         super().__init__(f"The signing service does not let this official sign: {code}.")
         self.code = code
+
+
+class ApprovalNotValid(KeysError):
+    """What two custodians must have signed is not signed so."""
+
+    code = "approval_not_valid"
+
+
+class PassphrasesAlike(KeysError):
+    """Two holders gave the same passphrase: then one of them opens the other's key."""
+
+    code = "passphrases_alike"

@@ -1,22 +1,21 @@
-"""A city's own hierarchy in its key store: root, issuing CA, TSA, seal, log key and officials."""
+"""A city's own hierarchy: roots made, keys made where they stay and certified, lists of the root signed."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from cryptography import x509
 
 from keys import profiles, store
-from keys.algorithms import generate_key
-from keys.authority import Subject, create_root, issue_certificate
-from keys.errors import KeyAlreadyExists
+from keys.algorithms import P256, generate_key, sign_with
+from keys.approval import Approver
+from keys.authority import Subject, draft_certificate, issue_certificate, sign_draft
 from keys.profiles import Addresses, Profile
 from keys.revocation import Revocation, build_crl, read_revocations
-from keys.software import ROOT_FILES, load_certificates, new_passphrase
-from keys.store import KeyStore, KeyVault, OpenKey
+from keys.software import ROOT_FILES, SoftwareKeyStore, load_certificates, new_passphrase
+from keys.store import BareKey, KeyStore, KeyVault, OpenKey
 
 EXAMPLE_MARK = "(CONTOH)"
 """Ends the common names of our own hierarchy, which the national authority has not recognised."""
@@ -28,43 +27,84 @@ ROOT_LIST_VALIDITY = timedelta(days=400)
 """How long the root's revocation list speaks: its key is fetched from its safe once a year."""
 
 
-def init_hierarchy(
+# Making keys --------------------------------------------------------------------------------------
+
+
+def make_root(
     keys: KeyStore,
+    root_keys: SoftwareKeyStore,
+    name: str,
+    subject: Subject,
+    passphrase: str,
     *,
-    organisation: str,
-    root_passphrase: str,
-    operations_passphrase: str,
     now: datetime,
-    locality: str | None = None,
-    algorithm: str = "p256",
-    root_addresses: Addresses = Addresses(),
-    issuing_addresses: Addresses = Addresses(),
-) -> None:
-    """Make `root` under its own passphrase, and `issuing`, `tsa`, `seal` and `log` under the operators'.
+    algorithm: str = P256.name,
+    validity: timedelta | None = None,
+    approve: Approver | None = None,
+) -> OpenKey:
+    """Make a root's key in `root_keys`, publish its certificate and first list in `keys`; return it opened.
 
-    `algorithm` is `p256`, `p384` or `rsa3072`; the log's key is always Ed25519. The addresses are those
-    that the root's and the issuing CA's certificates name for their own services. Nothing is written when
-    a key exists already or a passphrase is too weak. Raises KeyAlreadyExists, WeakPassphrase,
-    ProfileViolation or AlgorithmNotSupported.
+    `approve` is as for `make_key`. Raises KeyAlreadyExists, WeakPassphrase, ProfileViolation or
+    AlgorithmNotSupported.
     """
-    if keys.names():
-        raise KeyAlreadyExists("The key store holds keys already. Choose an empty one for a new hierarchy.")
-    new_passphrase(root_passphrase)
-    new_passphrase(operations_passphrase)
+    new_passphrase(passphrase)
+    private_key = generate_key(algorithm)
+    draft = draft_certificate(
+        profiles.ROOT, subject, private_key.public_key(), None, now=now, validity=validity
+    )
+    approval = approve(name, draft.preview()) if approve else None
+    root = OpenKey(name, sign_draft(draft, sign_with(private_key)), (), sign_with(private_key))
+    if approval:
+        keys.add_approval(name, approval.to_json())
+    root_keys.add_key(name, private_key, [root.certificate], passphrase)
+    keys.publish_certificates(name, [root.certificate])
+    _write_root_list(keys, name, root, [], number=1, now=now)
+    return root
 
-    def subject(common_name: str) -> Subject:
-        return Subject(f"{common_name} {EXAMPLE_MARK}", organisation=organisation, locality=locality)
 
-    root_key = generate_key(algorithm)
-    root = create_root(subject("Canting Root CA"), root_key, now=now)
-    keys.add_key(store.ROOT, root_key, [root.certificate], root_passphrase)
-    _write_root_list(keys, store.ROOT, root, [], number=1, now=now)
-    make = partial(_make_key, keys, algorithm=algorithm, passphrase=operations_passphrase, now=now)
-    make(store.ISSUING, profiles.ISSUING_CA, subject("Canting Issuing CA"), root, addresses=root_addresses)
-    with keys.open_key(store.ISSUING, operations_passphrase, now=now) as issuing:
-        make(store.TSA, profiles.TSA, subject("Canting TSA"), issuing, addresses=issuing_addresses)
-        make(store.SEAL, profiles.SEAL, subject("Segel Elektronik"), issuing, addresses=issuing_addresses)
-    keys.generate_key(store.LOG, "ed25519", operations_passphrase, now=now).close()
+def make_key(
+    keys: KeyStore,
+    name: str,
+    profile: Profile,
+    subject: Subject,
+    issuer: OpenKey,
+    *,
+    passphrase: str,
+    now: datetime,
+    algorithm: str = P256.name,
+    validity: timedelta | None = None,
+    addresses: Addresses = Addresses(),
+    approve: Approver | None = None,
+) -> x509.Certificate:
+    """Make a key where it stays, have the issuer certify it, and keep the certificate with its chain.
+
+    `approve` sees the certificate before it is signed; what it returns is kept first, so that a crash leaves
+    an approval of nothing, never a certificate without one. Raises KeyAlreadyExists, WeakPassphrase,
+    WrongPassphrase (a token's PIN), KeyNameNotAllowed, ProfileViolation or AlgorithmNotSupported.
+    """
+    with _new_key(keys, name, algorithm, passphrase, now) as key:
+        draft = draft_certificate(
+            profile,
+            subject,
+            key.public_key,
+            issuer.certificate,
+            now=now,
+            validity=validity,
+            addresses=addresses,
+        )
+        approval = approve(name, draft.preview()) if approve else None
+        certificate = sign_draft(draft, issuer.sign)
+        if approval:
+            keys.add_approval(name, approval.to_json())
+        keys.add_certificates(name, [certificate, issuer.certificate, *issuer.chain], passphrase, now=now)
+    return certificate
+
+
+def _new_key(keys: KeyVault, name: str, algorithm: str, passphrase: str, now: datetime) -> BareKey:
+    """Make a key, or open the one that a crash left before it was certified."""
+    if name in keys.names() and not keys.certificates(name):
+        return keys.open_bare_key(name, passphrase, now=now)
+    return keys.generate_key(name, algorithm, passphrase, now=now)
 
 
 def enrol_official(
@@ -75,27 +115,147 @@ def enrol_official(
     official_passphrase: str,
     operations_passphrase: str,
     now: datetime,
-    algorithm: str = "p256",
+    algorithm: str = P256.name,
     issuing_addresses: Addresses = Addresses(),
+    approve: Approver | None = None,
 ) -> x509.Certificate:
     """Make the key `official-<slug>` under the official's own passphrase and issue its certificate.
 
     Raises WrongPassphrase when `operations_passphrase` does not open the issuing CA, KeyLocked after too
-    many of those, KeyAlreadyExists, WeakPassphrase, KeyNotFound, KeyNameNotAllowed, ProfileViolation or
-    AlgorithmNotSupported.
+    many of those, KeyNotFound, and as `make_key`.
     """
     with keys.open_key(latest(keys, store.ISSUING), operations_passphrase, now=now) as issuing:
-        return _make_key(
+        return make_key(
             keys,
             f"{store.OFFICIAL_PREFIX}{slug}",
             profiles.OFFICIAL,
             subject,
             issuing,
-            algorithm=algorithm,
             passphrase=official_passphrase,
-            addresses=issuing_addresses,
             now=now,
+            algorithm=algorithm,
+            addresses=issuing_addresses,
+            approve=approve,
         )
+
+
+def appoint_custodian(
+    keys: KeyStore,
+    slug: str,
+    subject: Subject,
+    *,
+    custodian_passphrase: str,
+    root_keys: SoftwareKeyStore,
+    root_passphrase: str,
+    now: datetime,
+    root_addresses: Addresses = Addresses(),
+) -> x509.Certificate:
+    """Make the key `custodian-<slug>` under the custodian's own passphrase; the latest root certifies it.
+
+    Raises as `enrol_official`.
+    """
+    with root_keys.open_key(latest(root_keys, store.ROOT), root_passphrase, now=now) as root:
+        return make_key(
+            keys,
+            f"{store.CUSTODIAN_PREFIX}{slug}",
+            profiles.CUSTODIAN,
+            subject,
+            root,
+            passphrase=custodian_passphrase,
+            now=now,
+            addresses=root_addresses,
+        )
+
+
+# Generations --------------------------------------------------------------------------------------
+
+
+def generations(names: Iterable[str], base: str) -> list[str]:
+    """Return the names of a key's generations, oldest first: `tsa`, `tsa-2`, `tsa-3`."""
+    found = (name for name in names if re.fullmatch(rf"{re.escape(base)}(-[0-9]+)?", name))
+    return sorted(found, key=lambda name: _generation(name, base))
+
+
+def _generation(name: str, base: str) -> int:
+    return int(name.removeprefix(base).lstrip("-") or "1")
+
+
+def latest(keys: KeyVault, base: str) -> str:
+    """Return the name of a key's latest generation that was certified; `base` itself when there is none."""
+    certified = (name for name in generations(keys.names(), base) if keys.certificates(name))
+    return max(certified, key=lambda name: _generation(name, base), default=base)
+
+
+def renew_root(
+    keys: KeyStore,
+    root_keys: SoftwareKeyStore,
+    passphrase: str,
+    *,
+    now: datetime,
+    algorithm: str = P256.name,
+    approve: Approver | None = None,
+) -> x509.Certificate:
+    """Make the next root, under a passphrase of its own. Older ones keep proving what they certified.
+
+    Raises KeyNotFound, and as `make_root`.
+    """
+    name, subject = _next_generation(keys, latest(root_keys, store.ROOT), profiles.ROOT)
+    with make_root(
+        keys, root_keys, name, subject, passphrase, now=now, algorithm=algorithm, approve=approve
+    ) as root:
+        return root.certificate
+
+
+def renew_key(
+    keys: KeyStore,
+    profile: Profile,
+    *,
+    passphrase: str,
+    issuer_passphrase: str,
+    now: datetime,
+    root_keys: KeyVault | None = None,
+    algorithm: str = P256.name,
+    addresses: Addresses = Addresses(),
+    approve: Approver | None = None,
+) -> x509.Certificate:
+    """Make the next generation of a key of the hierarchy under `passphrase`, and certify it.
+
+    The latest root, in `root_keys`, certifies an issuing CA, the latest issuing CA everything else;
+    `issuer_passphrase` opens those two. Older generations keep proving what they signed. Raises KeyNotFound,
+    KeyLocked, and as `make_key`.
+    """
+    name, subject = _next_generation(keys, latest(keys, profile.name), profile)
+    issuer_base = profile.issued_by or profile.name
+    issuer_keys = root_keys if root_keys and issuer_base == store.ROOT else keys
+    with issuer_keys.open_key(latest(issuer_keys, issuer_base), issuer_passphrase, now=now) as issuer:
+        return make_key(
+            keys,
+            name,
+            profile,
+            subject,
+            issuer,
+            passphrase=passphrase,
+            now=now,
+            algorithm=algorithm,
+            addresses=addresses,
+            approve=approve,
+        )
+
+
+def _next_generation(keys: KeyVault, old: str, profile: Profile) -> tuple[str, Subject]:
+    """Return the name and the subject of a key's next generation.
+
+    An authority gets a name of its own: two of one name would share their lists' name.
+    """
+    generation = _generation(old, profile.name) + 1
+    subject = Subject.of(keys.certificates(old)[0])
+    if profile.is_authority:
+        plain = re.sub(r"( G[0-9]+)? \(CONTOH\)$", "", subject.common_name)
+        subject = replace(subject, common_name=f"{plain} G{generation} {EXAMPLE_MARK}")
+    return f"{profile.name}-{generation}", subject
+
+
+# The root's list ----------------------------------------------------------------------------------
 
 
 def sign_root_list(
@@ -103,16 +263,18 @@ def sign_root_list(
     root_passphrase: str,
     *,
     now: datetime,
+    root_keys: KeyVault | None = None,
     name: str = store.ROOT,
     revocation: Revocation | None = None,
 ) -> None:
-    """Sign a root's revocation list anew, with one more revoked authority if there is one.
+    """Sign a root's revocation list anew, with one more revoked certificate if there is one.
 
-    Raises WrongPassphrase, KeyLocked, KeyNotFound or KeyFileDamaged.
+    The root's key lies in `root_keys`, the list in `keys`. Raises WrongPassphrase, KeyLocked, KeyNotFound or
+    KeyFileDamaged.
     """
     number, revocations = read_revocations(keys.revocation_list(name))
     added = [revocation] if revocation else []
-    with keys.open_key(name, root_passphrase, now=now) as root:
+    with (root_keys or keys).open_key(name, root_passphrase, now=now) as root:
         _write_root_list(keys, name, root, [*revocations, *added], number=number + 1, now=now)
 
 
@@ -129,69 +291,7 @@ def _write_root_list(
     keys.add_revocation_list(name, crl)
 
 
-def generations(names: Iterable[str], base: str) -> list[str]:
-    """Return the names of a key's generations, oldest first: `tsa`, `tsa-2`, `tsa-3`."""
-    found = (name for name in names if re.fullmatch(rf"{re.escape(base)}(-[0-9]+)?", name))
-    return sorted(found, key=lambda name: _generation(name, base))
-
-
-def _generation(name: str, base: str) -> int:
-    return int(name.removeprefix(base).lstrip("-") or "1")
-
-
-def latest(keys: KeyVault, base: str) -> str:
-    """Return the name of a key's latest generation; `base` itself when there is none."""
-    return (generations(keys.names(), base) or [base])[-1]
-
-
-def renew_key(
-    keys: KeyStore,
-    profile: Profile,
-    *,
-    passphrase: str,
-    issuer_passphrase: str,
-    now: datetime,
-    algorithm: str = "p256",
-    addresses: Addresses = Addresses(),
-) -> x509.Certificate:
-    """Make the next generation of a key of the hierarchy under `passphrase`, and certify it.
-
-    A root certifies itself, the latest root an issuing CA, the latest issuing CA everything else;
-    `issuer_passphrase` opens those two. Older generations keep proving what they signed. Raises
-    WrongPassphrase, KeyLocked, KeyNotFound, KeyAlreadyExists, WeakPassphrase, ProfileViolation or
-    AlgorithmNotSupported.
-    """
-    old = latest(keys, profile.name)
-    generation = _generation(old, profile.name) + 1
-    subject = _successor(Subject.of(keys.certificates(old)[0]), profile, generation)
-    name = f"{profile.name}-{generation}"
-    if profile is profiles.ROOT:
-        private_key = generate_key(algorithm)
-        root = create_root(subject, private_key, now=now)
-        keys.add_key(name, private_key, [root.certificate], passphrase)
-        _write_root_list(keys, name, root, [], number=1, now=now)
-        return root.certificate
-    issuer_name = latest(keys, store.ROOT if profile.is_authority else store.ISSUING)
-    with keys.open_key(issuer_name, issuer_passphrase, now=now) as issuer:
-        return _make_key(
-            keys,
-            name,
-            profile,
-            subject,
-            issuer,
-            algorithm=algorithm,
-            passphrase=passphrase,
-            addresses=addresses,
-            now=now,
-        )
-
-
-def _successor(subject: Subject, profile: Profile, generation: int) -> Subject:
-    """Name an authority's next generation: two authorities of one name would share their lists' name."""
-    if not profile.is_authority:
-        return subject
-    plain = re.sub(r"( G[0-9]+)? \(CONTOH\)$", "", subject.common_name)
-    return replace(subject, common_name=f"{plain} G{generation} {EXAMPLE_MARK}")
+# Responders ---------------------------------------------------------------------------------------
 
 
 def responder_name(issuing: str) -> str:
@@ -235,7 +335,7 @@ def certify_responder(
     with (
         keys.open_bare_key(name, passphrase, now=now)
         if name in keys.names()
-        else keys.generate_key(name, "p256", passphrase, now=now)
+        else keys.generate_key(name, P256.name, passphrase, now=now)
     ) as key:
         public_key = key.public_key
     issuer = Subject.of(authority.certificate)
@@ -248,25 +348,3 @@ def certify_responder(
 def load_trust_anchors(folder: Path) -> list[x509.Certificate]:
     """Read all roots, past ones too, of a software key store's folder. Raises KeyFileDamaged."""
     return [each for path in sorted(folder.glob(ROOT_FILES)) for each in load_certificates(path)]
-
-
-def _make_key(
-    keys: KeyVault,
-    name: str,
-    profile: Profile,
-    subject: Subject,
-    issuer: OpenKey,
-    *,
-    algorithm: str,
-    passphrase: str,
-    addresses: Addresses,
-    now: datetime,
-) -> x509.Certificate:
-    """Make a key where it stays, have the issuer certify it, and keep the certificate with its chain."""
-    with keys.generate_key(name, algorithm, passphrase, now=now) as key:
-        certificate = issue_certificate(
-            profile, subject, key.public_key, issuer, now=now, addresses=addresses
-        )
-        chain = [certificate, issuer.certificate, *issuer.chain]
-        keys.add_certificates(name, chain, passphrase, now=now)
-    return certificate

@@ -107,10 +107,10 @@ def _lint_validity(
     lint_time(validity["not_before"], begins, "certificate.time_type", "RFC 5280 §4.1.2.5")
     lint_time(validity["not_after"], ends, "certificate.time_type", "RFC 5280 §4.1.2.5")
     require(
-        begins < ends,
+        begins <= ends,
         "certificate.validity_order",
         "RFC 5280 §4.1.2.5",
-        "A certificate must begin before it ends.",
+        "A certificate must not end before it begins.",
     )
     require(
         issuer.not_valid_before_utc <= begins and ends <= issuer.not_valid_after_utc,

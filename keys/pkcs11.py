@@ -111,20 +111,30 @@ class TokenKeyStore:
                 find_public_key(session, name)
             return certificates
 
+    def rehearse_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> None:
+        """Raise what `generate_key` would raise, and make nothing."""
+        with self._ready_to_make(name, algorithm, passphrase, now):
+            pass
+
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
         """Make a key in the token, of an algorithm named in GENERATED that the token has too.
 
         Raises KeyAlreadyExists, KeyNameNotAllowed, AlgorithmNotSupported, WrongPassphrase, KeyLocked,
         PinLocked or TokenNotFound.
         """
+        with self._ready_to_make(name, algorithm, passphrase, now) as session:
+            generate_pair(session, name, algorithm)
+            return self.open_bare_key(name, passphrase, now=now)
+
+    @contextmanager
+    def _ready_to_make(self, name: str, algorithm: str, pin: str, now: datetime) -> Iterator[pkcs11.Session]:
         require_key_name(name)
         if algorithm not in GENERATED:
             raise AlgorithmNotSupported(f"A token's key must be one of {', '.join(GENERATED)}.")
-        with self._logged_in(passphrase, now) as session:
+        with self._logged_in(pin, now) as session:
             if list(session.get_objects({Attribute.LABEL: name})):
                 raise KeyAlreadyExists(f"A key named {name} exists already.")
-            generate_pair(session, name, algorithm)
-            return self.open_bare_key(name, passphrase, now=now)
+            yield session
 
     def add_certificates(
         self, name: str, certificates: Sequence[x509.Certificate], passphrase: str, *, now: datetime

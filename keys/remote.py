@@ -64,6 +64,10 @@ class RemoteKeyVault:
         sign, close = until_closed(partial(self._sign, name))
         return BareKey(name, public_key, sign, close)  # type: ignore[arg-type]
 
+    def rehearse_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> None:
+        """Refuse, as `generate_key`."""
+        self.generate_key(name, algorithm, passphrase, now=now)
+
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
         """Refuse: keys are made where they are kept. Raises PurposeRefused."""
         raise PurposeRefused("Keys are made where the signer keeps them, not through it.")

@@ -62,7 +62,7 @@ class Signer:
         Raises KeyNotFound without a hierarchy, and what the vault raises: WrongPassphrase, KeyLocked.
         """
         if store.TSA not in self.keys.names():
-            raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
+            raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys ceremony`.")
         self.renew_responders()
         for name in self.names():
             self.find(name)

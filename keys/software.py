@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from keys.algorithms import PrivateKey, algorithm_of, generate_key, sign_with
+from keys.algorithms import PrivateKey, algorithm_named, algorithm_of, generate_key, sign_with
 from keys.errors import (
     KeyAlreadyExists,
     KeyFileDamaged,
@@ -36,7 +36,7 @@ from keys.errors import (
 )
 from keys.files import write_file
 from keys.lockout import counting_failures
-from keys.store import BareKey, OpenKey, require_key_name, until_closed
+from keys.store import AUTHORITY_PREFIX, BareKey, OpenKey, require_key_name, until_closed
 
 ROOT_FILES = "root*.pem"
 """The trust anchors within a key store's folder."""
@@ -107,6 +107,13 @@ class SoftwareKeyStore:
             self._write_certificates(name, certificates)
         write_file(path, sealed, mode=0o600, overwrite=False)
 
+    def rehearse_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> None:
+        """Raise what `generate_key` would raise, and make nothing."""
+        if self._key_path(name).exists():
+            raise KeyAlreadyExists(f"A key named {name} exists already.")
+        algorithm_named(algorithm)
+        new_passphrase(passphrase)
+
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
         """Make a key without a certificate, of an algorithm named in ALGORITHMS.
 
@@ -126,6 +133,12 @@ class SoftwareKeyStore:
         public_key = self.open_bare_key(name, passphrase, now=now).public_key
         if not certificates or certificates[0].public_key() != public_key:
             raise KeyFileDamaged("The certificate does not belong to the private key.")
+        self._write_certificates(name, certificates)
+
+    def publish_certificates(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
+        """Keep the certificates (leaf first) of an authority whose key lies elsewhere, such as a root's."""
+        require_key_name(name)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write_certificates(name, certificates)
 
     def open_key(self, name: str, passphrase: str, *, now: datetime) -> OpenKey:
@@ -159,6 +172,14 @@ class SoftwareKeyStore:
         """Return the names of the roots whose certificates lie here, sorted; their keys belong offline."""
         return tuple(sorted(path.stem for path in self.folder.glob(ROOT_FILES)))
 
+    def authorities(self) -> tuple[str, ...]:
+        """Return the names of other houses' authorities whose certificates lie here, sorted."""
+        return tuple(sorted(path.stem for path in self.folder.glob(f"{AUTHORITY_PREFIX}*.pem")))
+
+    def encrypted_key(self, name: str) -> bytes:
+        """Return a key's encrypted file, to compare copies of it. Raises KeyNotFound."""
+        return self._existing(name).read_bytes()
+
     def add_revocation_list(self, name: str, der: bytes) -> None:
         """Keep the revocation list that the authority `name` signed beside its certificate."""
         require_key_name(name)
@@ -169,6 +190,18 @@ class SoftwareKeyStore:
         require_key_name(name)
         path = self.folder / f"{name}.crl"
         return path.read_bytes() if path.exists() else None
+
+    def add_approval(self, name: str, approval: str) -> None:
+        """Keep, beside a key's certificate, who approved it."""
+        require_key_name(name)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(self.folder / f"{name}.approval.json", approval.encode(), mode=0o644)
+
+    def approval(self, name: str) -> str | None:
+        """Return what `add_approval` kept, if anything."""
+        require_key_name(name)
+        path = self.folder / f"{name}.approval.json"
+        return path.read_text() if path.exists() else None
 
     def _open(self, name: str, passphrase: str, now: datetime) -> PrivateKey:
         path = self._existing(name)

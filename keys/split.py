@@ -1,4 +1,4 @@
-"""One key store out of several: roots in files, the service's own keys in one place, officials' in others."""
+"""One key store out of several: the service's own keys in one place, officials' elsewhere, the rest files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,18 +6,19 @@ from datetime import datetime
 
 from cryptography import x509
 
-from keys.algorithms import PrivateKey
-from keys.errors import AlgorithmNotSupported
 from keys.software import SoftwareKeyStore
-from keys.store import OFFICIAL_PREFIX, ROOT, BareKey, KeyVault, OpenKey
+from keys.store import AUTHORITY_PREFIX, CUSTODIAN_PREFIX, OFFICIAL_PREFIX, ROOT, BareKey, KeyVault, OpenKey
+
+_IN_FILES = (ROOT, CUSTODIAN_PREFIX, AUTHORITY_PREFIX)
 
 
 @dataclass(frozen=True)
 class SplitKeyStore:
     """A whole key store whose parts lie apart.
 
-    `files` holds the roots and their revocation lists, which are published from there. `operations` holds
-    the service's own keys. `vault_of` gives the vault of an official's key, and `officials` their names.
+    `files` holds custodians' keys, and what is published: the certificates of authorities, the roots' lists,
+    and who approved what. `operations` holds the service's own keys. `vault_of` gives the vault of an
+    official's key, and `officials` their names.
     """
 
     files: SoftwareKeyStore
@@ -27,12 +28,15 @@ class SplitKeyStore:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all keys, sorted. Raises what the parts raise."""
-        roots = [name for name in self.files.names() if name.startswith(ROOT)]
+        in_files = [name for name in self.files.names() if self._part(name) is self.files]
         own = [name for name in self.operations.names() if self._part(name) is self.operations]
-        return tuple(sorted({*roots, *own, *self.officials()}))
+        return tuple(sorted({*in_files, *own, *self.officials()}))
 
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         return self._part(name).certificates(name)
+
+    def rehearse_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> None:
+        self._part(name).rehearse_key(name, algorithm, passphrase, now=now)
 
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
         return self._part(name).generate_key(name, algorithm, passphrase, now=now)
@@ -51,16 +55,20 @@ class SplitKeyStore:
     def change_passphrase(self, name: str, old: str, new: str, *, now: datetime) -> None:
         self._part(name).change_passphrase(name, old, new, now=now)
 
-    def add_key(
-        self, name: str, private_key: PrivateKey, certificates: Sequence[x509.Certificate], passphrase: str
-    ) -> None:
-        """Keep a root's key. Raises AlgorithmNotSupported for others, which are made where they stay."""
-        if self._part(name) is not self.files:
-            raise AlgorithmNotSupported("Only a root's key is made outside its place.")
-        self.files.add_key(name, private_key, certificates, passphrase)
+    def publish_certificates(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
+        self.files.publish_certificates(name, certificates)
 
     def roots(self) -> tuple[str, ...]:
         return self.files.roots()
+
+    def authorities(self) -> tuple[str, ...]:
+        return self.files.authorities()
+
+    def add_approval(self, name: str, approval: str) -> None:
+        self.files.add_approval(name, approval)
+
+    def approval(self, name: str) -> str | None:
+        return self.files.approval(name)
 
     def add_revocation_list(self, name: str, der: bytes) -> None:
         self.files.add_revocation_list(name, der)
@@ -71,4 +79,4 @@ class SplitKeyStore:
     def _part(self, name: str) -> KeyVault:
         if name.startswith(OFFICIAL_PREFIX):
             return self.vault_of(name)
-        return self.files if name.startswith(ROOT) else self.operations
+        return self.files if name.startswith(_IN_FILES) else self.operations

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 from cryptography import x509
 
-from keys.algorithms import PrivateKey, PublicKey
+from keys.algorithms import PublicKey
 from keys.errors import KeyClosed, KeyNameNotAllowed
 
 ROOT = "root"
@@ -19,6 +19,8 @@ LOG = "log"
 OCSP = "ocsp"
 OFFICIAL_PREFIX = "official-"
 CUSTODIAN_PREFIX = "custodian-"
+AUTHORITY_PREFIX = "authority-"
+"""Before the names of other houses' authorities, which have no key here."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -77,6 +79,9 @@ class KeyVault(Protocol):
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         """Return the key's certificate and its chain up to the trust anchor, without any passphrase."""
 
+    def rehearse_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> None:
+        """Raise what `generate_key` would raise, and make nothing."""
+
     def generate_key(self, name: str, algorithm: str, passphrase: str, *, now: datetime) -> BareKey:
         """Make a key without a certificate. Raises KeyAlreadyExists or AlgorithmNotSupported."""
 
@@ -99,15 +104,26 @@ class KeyVault(Protocol):
 
 
 class KeyStore(KeyVault, Protocol):
-    """All keys of a city: `root`, `issuing`, `tsa`, `ocsp`, `seal`, `log` and `official-<slug>`."""
+    """All keys of a city, and what is published of them.
 
-    def add_key(
-        self, name: str, private_key: PrivateKey, certificates: Sequence[x509.Certificate], passphrase: str
-    ) -> None:
-        """Keep a root's key. Other keys are made where they stay, by `generate_key`."""
+    The keys are `issuing`, `tsa`, `ocsp`, `seal`, `log`, `official-<slug>` and `custodian-<slug>`. A root's
+    key is in a store of its own, on a medium that is kept apart.
+    """
+
+    def publish_certificates(self, name: str, certificates: Sequence[x509.Certificate]) -> None:
+        """Keep the certificates (leaf first) of an authority whose key lies elsewhere."""
 
     def roots(self) -> tuple[str, ...]:
         """Return the names of the roots whose certificates are kept here, sorted."""
+
+    def authorities(self) -> tuple[str, ...]:
+        """Return the names of other houses' authorities whose certificates are kept here, sorted."""
+
+    def add_approval(self, name: str, approval: str) -> None:
+        """Keep, beside a key's certificate, who approved it (JSON)."""
+
+    def approval(self, name: str) -> str | None:
+        """Return what `add_approval` kept, if anything."""
 
     def add_revocation_list(self, name: str, der: bytes) -> None:
         """Keep the revocation list that a root signed."""

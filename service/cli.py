@@ -22,6 +22,8 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
+import service.ceremony_commands
+import service.outside_commands  # noqa: F401 (both add their commands to keys_app)
 from keys.errors import KeysError
 from service import clock, jobs
 from service.accounts.access import SERVICE

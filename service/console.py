@@ -174,8 +174,16 @@ KEY_SENTENCES = {
         "A passphrase, CANTING_OPERATIONS_PASSPHRASE too, needs at least 8 characters.",
     ),
     "key_not_found": (
-        "Kunci layanan belum ada. Jalankan `canting keys init`.",
-        "The service's keys do not exist yet. Run `canting keys init`.",
+        "Kunci layanan belum ada. Adakan upacara kunci: `canting keys ceremony`.",
+        "The service's keys do not exist yet. Hold the key ceremony: `canting keys ceremony`.",
+    ),
+    "approval_not_valid": (
+        "Persetujuan dua pemegang kunci yang berbeda tidak ada atau tidak sah. Tidak ada yang dilakukan.",
+        "The approval of two different custodians is missing or does not hold. Nothing was done.",
+    ),
+    "passphrases_alike": (
+        "Setiap pemegang perlu frasa sandi sendiri; dua di antaranya sama. Tidak ada yang dibuat.",
+        "Every holder needs a passphrase of their own; two of them are alike. Nothing was made.",
     ),
     "key_already_exists": (
         "Folder kunci sudah berisi kunci; tidak ada yang ditimpa.",

@@ -3,23 +3,27 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from cryptography import x509
 from sqlmodel import Session
 
-from keys.errors import WrongPassphrase
+from keys import store
+from keys.approval import NEEDED
+from keys.errors import KeyNotFound, WrongPassphrase
 from keys.hierarchy import sign_root_list
 from keys.revocation import Revocation
+from keys.software import SoftwareKeyStore
+from keys.store import KeyStore
 from service import clock
 from service.accounts.access import SERVICE
-from service.accounts.models import OUTSIDE_SERVICES
-from service.config import parse_wrapping_keys
+from service.config import Settings, parse_wrapping_keys
 from service.console import Refused, opened, read_secret, read_settings, require_schema, say
 from service.database import transaction
-from service.permits.signer import signing_as
-from service.pki.enrol import connect_signer, enrol_signer, make_hierarchy, renew_service_key
+from service.pki.approve import Custodians, TwoCustodiansNeeded, open_custodians
+from service.pki.enrol import enrol_signer, reissue_signer, renew_service_key
 from service.pki.overview import key_overview
 from service.pki.register import (
     HOLD,
@@ -33,12 +37,24 @@ from service.rewrap import rewrap_secrets
 
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign, and those that encrypt.")
 
+SIGNER_PROMPT = "Frasa sandi penanda tangan / Signer's passphrase"
 ROOT_PROMPT = "Frasa sandi kunci akar / Root key's passphrase"
 Email = Annotated[str, typer.Argument(help="The account's e-mail address.")]
 KeyName = Annotated[str, typer.Argument(help="The key's name, such as official-kadis.")]
 SecretFd = Annotated[
     int | None,
     typer.Option(min=0, help="Read the passphrase's line from this file descriptor instead of asking."),
+]
+Custodian = Annotated[
+    list[str], typer.Option(help="A custodian who approves, such as custodian-satu; give two of them.")
+]
+NOBODY: list[str] = []
+RootFolder = Annotated[
+    Path | None, typer.Option(help="The folder of the root's key, on a medium that is kept apart.")
+]
+CompromisedOn = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="The day from which the key may have been in other hands."),
 ]
 Reason = StrEnum("Reason", {each.name.upper(): each.value for each in REASONS})  # type: ignore[misc]
 
@@ -52,59 +68,82 @@ class Renewed(StrEnum):
     SEAL = "seal"
 
 
-Outside = StrEnum("Outside", {each.upper(): each for each in OUTSIDE_SERVICES})  # type: ignore[misc]
-
-
-@keys_app.command("init")
-def keys_init(secret_fd: SecretFd = None) -> None:
-    """Make the hierarchy: root, issuing CA, TSA, seal and log key. Asks for the root's passphrase."""
-    settings = read_settings()
-    passphrase = read_secret(ROOT_PROMPT, secret_fd)
-    keys = make_hierarchy(settings, root_passphrase=passphrase, now=clock.now())
-    names = ", ".join(keys.names())
-    say(f"Kunci dibuat: {names}.", f"The keys were made: {names}.")
-
-
 @keys_app.command("enrol")
-def keys_enrol(email: Email, secret_fd: SecretFd = None) -> None:
-    """Make a signing official's key and certificate. The official types the passphrase."""
+def keys_enrol(email: Email, custodian: Custodian = NOBODY, secret_fd: SecretFd = None) -> None:
+    """Make a signing official's key and certificate. Two custodians approve it."""
     settings = read_settings()
-    passphrase = read_secret("Frasa sandi penanda tangan / Signer's passphrase", secret_fd)
+    approving = read_custodians(custodian, secret_fd)
+    passphrase = read_secret(SIGNER_PROMPT, secret_fd)
     with opened(settings) as engine, transaction(engine) as session:
-        key_name = enrol_signer(session, settings, email, passphrase=passphrase, now=clock.now())
+        custodians = open_named_custodians(session, settings, approving)
+        key_name = enrol_signer(
+            session, settings, email, passphrase=passphrase, custodians=custodians, now=clock.now()
+        )
     say(f"Kunci {key_name} terdaftar.", f"The key {key_name} is enrolled.")
 
 
-@keys_app.command("connect")
-def keys_connect(
+@keys_app.command("reissue")
+def keys_reissue(
     email: Email,
-    service: Annotated[Outside, typer.Option(help="The signing service outside.")],
-    certificate_name: Annotated[
-        str, typer.Option("--name", help="The official's name (CN) as their certificate has it.")
-    ],
+    reason: Annotated[Reason, typer.Option(help="Why the old one is revoked, as RFC 5280 names it.")],
+    compromised_on: CompromisedOn = None,
+    custodian: Custodian = NOBODY,
     secret_fd: SecretFd = None,
 ) -> None:
-    """Have an official sign through a service outside. Asks who they are there, and asks the service.
-
-    That is the NIK or the e-mail address for BSrE, the credential's id for a CSC provider.
-    """
+    """Revoke a signing official's certificate and enrol a new key, in one act. Two custodians approve it."""
     settings = read_settings()
-    identity = read_secret("NIK, surel, atau ID kredensial / NIK, e-mail or credential id", secret_fd)
-    with opened(settings) as engine:
-        require_schema(engine)
-        with transaction(engine) as session:
-            official = connect_signer(
-                session,
-                settings,
-                email,
-                service=service.value,
-                identity=identity,
-                certificate_name=certificate_name,
-                now=clock.now(),
-            )
-    say(f"{official.full_name} dihubungkan.", f"{official.full_name} is connected.")
-    with signing_as(official, "", settings=settings, now=clock.now()):
-        say("Layanan itu siap menandatangani.", "The service is ready to sign.")
+    approving = read_custodians(custodian, secret_fd)
+    passphrase = read_secret(SIGNER_PROMPT, secret_fd)
+    with opened(settings) as engine, transaction(engine) as session:
+        key_name = reissue_signer(
+            session,
+            settings,
+            email,
+            passphrase=passphrase,
+            custodians=open_named_custodians(session, settings, approving),
+            reason=x509.ReasonFlags(reason.value),
+            compromised_at=_beginning_of(compromised_on),
+            now=clock.now(),
+        )
+    say(
+        f"Sertifikat lama dicabut; kunci {key_name} terdaftar.",
+        f"The old certificate is revoked; the key {key_name} is enrolled.",
+    )
+
+
+def _beginning_of(day: datetime | None) -> datetime | None:
+    return day.replace(tzinfo=clock.CITY_TIMEZONE) if day else None
+
+
+def read_custodians(names: list[str], secret_fd: int | None) -> dict[str, str]:
+    """Read the passphrases of the custodians who approve an act, before anything else is asked.
+
+    Raises TwoCustodiansNeeded.
+    """
+    if len(set(names)) < NEEDED:
+        raise TwoCustodiansNeeded
+    prompt = "Frasa sandi {0} / Passphrase of {0}"
+    return {name: read_secret(prompt.format(name), secret_fd, is_new=False) for name in names}
+
+
+def open_named_custodians(session: Session, settings: Settings, passphrases: dict[str, str]) -> Custodians:
+    """Open the custodians who approve. Raises Refused for a wrong passphrase, and as `open_custodians`."""
+    keys = open_store(settings)
+    if store.ISSUING not in keys.names():
+        raise KeyNotFound
+    record_folder(session, keys, clock.now())
+    try:
+        return open_custodians(session, keys, passphrases, clock.now())
+    except WrongPassphrase:
+        raise Refused(
+            "Frasa sandi seorang pemegang kunci salah. Tidak ada yang dilakukan.",
+            "A custodian's passphrase is wrong. Nothing was done.",
+        ) from None
+    except KeyNotFound:
+        raise Refused(
+            "Tidak ada pemegang kunci dengan nama itu. Lihat nama dengan `canting keys list`.",
+            "There is no custodian of that name. `canting keys list` names them.",
+        ) from None
 
 
 @keys_app.command("passphrase")
@@ -162,13 +201,10 @@ def _day(moment: datetime | None) -> str:
 def keys_revoke(
     name: KeyName,
     reason: Annotated[Reason, typer.Option(help="Why, as RFC 5280 names it.")],
-    compromised_on: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The day from which the key may have been in other hands."),
-    ] = None,
+    compromised_on: CompromisedOn = None,
 ) -> None:
     """Revoke a key's certificate for good; its revocation list is published at once."""
-    since = compromised_on.replace(tzinfo=clock.CITY_TIMEZONE) if compromised_on else None
+    since = _beginning_of(compromised_on)
     _change_certificate(
         lambda session, now: revoke_certificate(
             session, name, reason=x509.ReasonFlags(reason.value), compromised_at=since, actor=SERVICE, now=now
@@ -187,9 +223,17 @@ def keys_suspend(name: KeyName) -> None:
 
 
 @keys_app.command("reinstate")
-def keys_reinstate(name: KeyName) -> None:
-    """End the suspension of a key's certificate."""
-    _change_certificate(lambda session, now: reinstate_certificate(session, name, actor=SERVICE, now=now))
+def keys_reinstate(name: KeyName, custodian: Custodian = NOBODY, secret_fd: SecretFd = None) -> None:
+    """End the suspension of a key's certificate. Two custodians approve."""
+    settings = read_settings()
+    approving = read_custodians(custodian, secret_fd)
+
+    def reinstate(session: Session, now: datetime) -> None:
+        custodians = open_named_custodians(session, settings, approving)
+        approve = custodians.approver("reinstate", now)
+        reinstate_certificate(session, name, approve=approve, actor=SERVICE, now=now)
+
+    _change_certificate(reinstate)
     say(f"Sertifikat kunci {name} berlaku lagi.", f"The certificate of the key {name} is in force again.")
 
 
@@ -205,38 +249,81 @@ def _change_certificate(change: Callable[[Session, datetime], object]) -> None:
 @keys_app.command("renew")
 def keys_renew(
     profile: Annotated[Renewed, typer.Argument(help="Which key of the hierarchy.")],
+    custodian: Custodian = NOBODY,
+    root: RootFolder = None,
     secret_fd: SecretFd = None,
 ) -> None:
     """Make the next generation of a key: `tsa-2` after `tsa`. Restart the service to use it.
 
-    A new issuing CA, or a new root, asks for the root's passphrase.
+    Two custodians approve. A new issuing CA, or a new root, asks for the root's passphrase and folder.
     """
     settings = read_settings()
-    root_passphrase = None
+    approving = read_custodians(custodian, secret_fd)
+    root_keys, root_passphrase = None, ""
     if profile in (Renewed.ISSUING, Renewed.ROOT):
-        is_new = profile is Renewed.ROOT
-        root_passphrase = read_secret(
-            "Frasa sandi kunci akar / Root key's passphrase", secret_fd, is_new=is_new
+        root_keys = open_root_folder(root, settings)
+        root_passphrase = read_secret(ROOT_PROMPT, secret_fd, is_new=profile is Renewed.ROOT)
+    with opened(settings) as engine, transaction(engine) as session:
+        name = renew_service_key(
+            session,
+            settings,
+            profile.value,
+            custodians=open_named_custodians(session, settings, approving),
+            root_keys=root_keys,
+            root_passphrase=root_passphrase,
+            now=clock.now(),
         )
-    name = renew_service_key(settings, profile.value, root_passphrase=root_passphrase, now=clock.now())
     say(f"Kunci {name} dibuat.", f"The key {name} was made.")
+
+
+def open_root_folder(root: Path | None, settings: Settings) -> SoftwareKeyStore:
+    """Return the store of the root's key. Raises Refused when it is none, or the service's own."""
+    if root is None or not root.is_dir():
+        raise Refused(
+            "Beri folder kunci akar dengan --root, dari media yang disimpan terpisah.",
+            "Give the folder of the root's key with --root, from the medium that is kept apart.",
+        )
+    require_apart(root, settings.effective_keys_folder)
+    return SoftwareKeyStore(root)
+
+
+def require_apart(root: Path, keys: Path) -> None:
+    """Refuse a root's folder that is, or lies in, the service's own."""
+    if root.resolve().is_relative_to(keys.resolve()):
+        raise Refused(
+            "Kunci akar tidak boleh berada di folder kunci layanan. Pilih folder di media lain.",
+            "The root's key must not lie in the service's keys folder. Choose one on another medium.",
+        )
 
 
 @keys_app.command("root-list")
 def keys_root_list(
-    revoke: Annotated[str, typer.Option(help="An issuing CA's key to revoke, such as issuing.")] = "",
+    root: RootFolder = None,
+    revoke: Annotated[
+        str, typer.Option(help="A key certified by the root to revoke: issuing, custodian-satu.")
+    ] = "",
     name: Annotated[str, typer.Option(help="Which root, when there are several.")] = "root",
     secret_fd: SecretFd = None,
 ) -> None:
-    """Sign the root's revocation list anew, once a year. Asks for the root's passphrase."""
-    keys = open_store(read_settings())
+    """Sign the root's revocation list anew, once a year. Asks for the root's passphrase and folder."""
+    settings = read_settings()
+    keys, root_keys = open_store(settings), open_root_folder(root, settings)
     passphrase = read_secret(ROOT_PROMPT, secret_fd, is_new=False)
-    revocation = None
-    if revoke:
-        serial = keys.certificates(revoke)[0].serial_number
-        revocation = Revocation(serial, clock.now(), x509.ReasonFlags.ca_compromise)
-    sign_root_list(keys, passphrase, now=clock.now(), name=name, revocation=revocation)
+    revocation = _revocation_by_root(keys, revoke, name) if revoke else None
+    sign_root_list(keys, passphrase, now=clock.now(), root_keys=root_keys, name=name, revocation=revocation)
     say("Daftar pencabutan akar ditandatangani.", "The root's revocation list was signed.")
+
+
+def _revocation_by_root(keys: KeyStore, revoked: str, root: str) -> Revocation:
+    certificate, *chain = keys.certificates(revoked)
+    if not chain or chain[0] != keys.certificates(root)[0]:
+        raise Refused(
+            f"Sertifikat {revoked} tidak diterbitkan oleh {root}.",
+            f"The certificate of {revoked} was not issued by {root}.",
+        )
+    is_authority = revoked.partition("-")[0] == store.ISSUING
+    reason = x509.ReasonFlags.ca_compromise if is_authority else x509.ReasonFlags.key_compromise
+    return Revocation(certificate.serial_number, clock.now(), reason)
 
 
 @keys_app.command("rewrap")

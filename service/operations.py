@@ -109,7 +109,7 @@ def open_keys(app: FastAPI) -> None:
         )
         app.state.operations_keys = replace(own, timestamper=timestamper)
     except KeyNotFound:
-        log.warning("no_keys", advice="run `canting keys init`")
+        log.warning("no_keys", advice="run `canting keys ceremony`")
 
 
 def _own_keys(app: FastAPI) -> OperationsKeys:

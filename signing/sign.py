@@ -50,7 +50,8 @@ def sign_document(
     The CMS is ETSI.CAdES.detached, over the digest that the signer's key asks for, with the signer's chain
     up to, but without, the trust anchor: B-T with a `timestamper`, else B-B. `signed_at` (aware) becomes /M,
     the claimed time (EN 319 142-1 §5.3). A field of that name made by the renderer is filled; otherwise one
-    is made. `stamp_issuers` are those of the time stamp's certificate where another house issued the signer's.
+    is made. `stamp_issuers` are those of the time stamp's certificate where another house issued the
+    signer's.
 
     When no time stamp can be had, `without_time_stamp` is told why and the signature, which is made once, is
     B-B; without it TimestampUnavailable is raised.

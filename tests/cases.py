@@ -10,8 +10,12 @@ from factories import actor_of, make_citizen, make_officer
 from pki import FAST
 from sqlmodel import Session
 
+from keys import profiles
+from keys.approval import Approval
 from keys.authority import Subject
-from keys.hierarchy import enrol_official, init_hierarchy
+from keys.ceremony import Entry, Plan, hold_ceremony
+from keys.hierarchy import enrol_official
+from keys.profiles import Profile
 from keys.software import SoftwareKeyStore
 from keys.store import KeyStore, OpenKey
 from service.accounts.models import User
@@ -37,6 +41,8 @@ from service.storage import get_document
 ROOT_PASSPHRASE = "sandi akar untuk uji"
 OPERATIONS_PASSPHRASE = "sandi operasional uji"
 OFFICIAL_PASSPHRASE = "canting tembaga kuningan"
+CUSTODIANS = {"custodian-satu": "sandi pemegang satu", "custodian-dua": "sandi pemegang dua"}
+PASSPHRASES = {"root": ROOT_PASSPHRASE, "operations": OPERATIONS_PASSPHRASE, **CUSTODIANS}
 SLUG = "sip-tenaga-kesehatan"
 VALUES: dict[str, Any] = {
     "nik": "3375014708900000",
@@ -65,6 +71,24 @@ APPROVING = {
     "licensing_analyst": Action.INITIAL,
     "division_head": Action.INITIAL,
 }
+
+
+def _entry(profile: Profile, name: str, common_name: str) -> Entry:
+    return Entry(name, "p256", profile, Subject(common_name, organisation="Kota Contoh"))
+
+
+PLAN = Plan(
+    (
+        _entry(profiles.ROOT, "root", "Canting Root CA (CONTOH)"),
+        _entry(profiles.ISSUING_CA, "issuing", "Canting Issuing CA (CONTOH)"),
+        _entry(profiles.TSA, "tsa", "Canting TSA (CONTOH)"),
+        _entry(profiles.SEAL, "seal", "Segel Elektronik (CONTOH)"),
+        Entry("log", "ed25519"),
+        _entry(profiles.CUSTODIAN, "custodian-satu", "Pemegang Satu"),
+        _entry(profiles.CUSTODIAN, "custodian-dua", "Pemegang Dua"),
+    ),
+    "http://izin.invalid",
+)
 
 
 @cache
@@ -110,21 +134,15 @@ def make_city(
 
 
 def make_keys(folder: Path, now: datetime) -> SoftwareKeyStore:
-    """Make a hierarchy with one official, its passphrases cheap to check."""
+    """Make a hierarchy with one official, its passphrases cheap to check, its root beside the others."""
     keys = SoftwareKeyStore(folder, FAST)
-    fill_keys(keys, now)
+    fill_keys(keys, keys, now)
     return keys
 
 
-def fill_keys(keys: KeyStore, now: datetime) -> None:
+def fill_keys(keys: KeyStore, root_keys: SoftwareKeyStore, now: datetime) -> None:
     """Make a hierarchy with one official, `official-head`, in an empty key store."""
-    init_hierarchy(
-        keys,
-        organisation="Kota Contoh",
-        root_passphrase=ROOT_PASSPHRASE,
-        operations_passphrase=OPERATIONS_PASSPHRASE,
-        now=now,
-    )
+    hold(keys, root_keys, now)
     enrol_official(
         keys,
         "head",
@@ -133,6 +151,14 @@ def fill_keys(keys: KeyStore, now: datetime) -> None:
         operations_passphrase=OPERATIONS_PASSPHRASE,
         now=now,
     )
+
+
+def hold(
+    keys: KeyStore, root_keys: SoftwareKeyStore, now: datetime, plan: Plan = PLAN, **changed: str
+) -> Approval:
+    """Hold a ceremony with PASSPHRASES, some of them changed, and return its record."""
+    passphrases = {**PASSPHRASES, **changed}
+    return hold_ceremony(plan, keys, root_keys, passphrases, plan_sha256="", software="", now=now)
 
 
 def draft_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:

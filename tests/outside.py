@@ -35,8 +35,9 @@ from pyhanko.sign import fields, signers
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
+from keys.algorithms import sign_with
 from keys.revocation import build_crl
-from keys.store import OpenKey, sign_with
+from keys.store import OpenKey
 from keys.timestamp import Timestamper, local_timestamper
 from signing.extend import extend_to_lt, newest_certificates
 

@@ -15,7 +15,13 @@ from service.errors import FOREIGN_ERRORS, ServiceError
 ROOT = Path(__file__).parent.parent
 README, OPERATIONS, INTEGRATION = "README.md", "docs/operations.md", "docs/integration.md"
 PAGES = (README, OPERATIONS, INTEGRATION, "docs/decisions.md", "CONTRIBUTING.md", "CHANGELOG.md")
-OF_THE_COMMAND_LINE = {"officer_unknown", "not_a_signer"}
+OF_THE_COMMAND_LINE = {
+    "officer_unknown",
+    "not_a_signer",
+    "two_custodians_needed",
+    "custodian_not_in_force",
+    "chain_refused",
+}
 """Refusals that only an operator sees."""
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from keys.hierarchy import sign_root_list
-from keys.software import KdfCost
+from keys.software import KdfCost, SoftwareKeyStore
 from service import clock, jobs
 from service.accounts.access import SIGNING_ROLE, Actor, actor_of_user
 from service.accounts.links import link_token
@@ -40,8 +40,10 @@ from service.permits.models import Capacity, Permit
 from service.permits.register import start_of_day
 from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys, open_signer
+from service.pki.approve import open_custodians
 from service.pki.enrol import enrol_signer, make_hierarchy
 from service.pki.publish import publish_revocation_lists
+from service.pki.register import record_folder
 
 HERE = Path(__file__).parent.parent
 SECRETS = "settings.json"
@@ -50,6 +52,10 @@ READY = "ready"
 """Stands there once everything was prepared, and says from what; see `made_from`."""
 QUICK = KdfCost(memory_kib=8192, iterations=1)
 """The demonstration's passphrases are printed on a page, so guessing them need not be slow."""
+ROOT_FOLDER = "root"
+"""Where the demonstration keeps its root's key, apart from the others."""
+CUSTODIANS = ("custodian-satu", "custodian-dua")
+"""Whom the example plan of the ceremony names."""
 BEGINNING = timedelta(days=420)
 """The demonstration's past: long enough for a permit of a year to have expired."""
 
@@ -164,15 +170,25 @@ def read_secrets(folder: Path) -> dict[str, str]:
 def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime) -> None:
     """Make the keys, the catalogue's revisions, the people and their cases."""
     beginning = datetime.combine(city_date(now - BEGINNING), time(8), CITY_TIMEZONE)
-    root_passphrase = secrets.token_urlsafe(24)
-    hierarchy = make_hierarchy(settings, root_passphrase=root_passphrase, now=beginning, cost=QUICK)
-    sign_root_list(hierarchy, root_passphrase, now=now)
+    root_keys = SoftwareKeyStore(settings.data_folder / ROOT_FOLDER, QUICK)
+    passphrases = {name: secrets.token_urlsafe(24) for name in ("root", *CUSTODIANS)}
+    hierarchy = make_hierarchy(settings, root_keys.folder, passphrases, now=beginning, cost=QUICK)
+    sign_root_list(hierarchy, passphrases.pop("root"), now=now, root_keys=root_keys)
     with transaction(engine) as session:
         load_catalogue(session, read_catalogue(), beginning)
     people = _make_people(settings, engine, city, beginning)
     with transaction(engine) as session:
         signing = next(each for each in city.officers if SIGNING_ROLE in each.roles)
-        enrol_signer(session, settings, signing.email, passphrase=city.passphrase, now=beginning, cost=QUICK)
+        record_folder(session, hierarchy, beginning)
+        enrol_signer(
+            session,
+            settings,
+            signing.email,
+            passphrase=city.passphrase,
+            custodians=open_custodians(session, hierarchy, passphrases, beginning),
+            now=beginning,
+            cost=QUICK,
+        )
     with reading(engine) as session:
         official = session.exec(select(User).where(User.email == signing.email)).one()
     passphrase = settings.operations_passphrase.get_secret_value()

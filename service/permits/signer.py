@@ -203,7 +203,7 @@ def _at_csc(
 def open_operations_keys(keys: KeyStore, passphrase: str, now: Callable[[], datetime]) -> OperationsKeys:
     """Open the service's own keys. Raises WrongPassphrase, KeyLocked or KeyNotFound."""
     if store.TSA not in keys.names():
-        raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys init`.")
+        raise KeyNotFound("The key store holds no time-stamping authority; run `canting keys ceremony`.")
     tsa = keys.open_key(latest(keys, store.TSA), passphrase, now=now())
     seal = keys.open_key(latest(keys, store.SEAL), passphrase, now=now())
     log = keys.open_bare_key(store.LOG, passphrase, now=now())

@@ -4,16 +4,20 @@ Passphrases are arguments here and nowhere else; nothing that is written or reco
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
+from cryptography import x509
 from sqlmodel import Session, select
 
-from keys import profiles, store
+from keys import store
 from keys.authority import Subject
-from keys.hierarchy import enrol_official, init_hierarchy, latest, renew_key
-from keys.profiles import Addresses
-from keys.software import STRONG, KdfCost
+from keys.ceremony import OPERATIONS, addresses_below
+from keys.hierarchy import enrol_official, latest, renew_key, renew_root
+from keys.profiles import PROFILES, ROOT, Addresses
+from keys.software import STRONG, KdfCost, SoftwareKeyStore
 from keys.store import KeyStore
 from service.accounts.access import SERVICE, SIGNING_ROLE
 from service.accounts.models import Kind, User
@@ -23,12 +27,12 @@ from service.accounts.sealing import outside_context, seal
 from service.audit import record_event
 from service.config import Settings, parse_wrapping_keys
 from service.errors import Conflict, NotFound
-from service.pki.register import record_folder
+from service.pki.approve import Custodians
+from service.pki.plan import LONGEST_PART, example_plan, read_plan
+from service.pki.register import record_folder, revoke_certificate
 from service.pki.store import open_store
+from service.pki.transcript import hold
 
-RENEWABLE = {each.name: each for each in (profiles.ROOT, profiles.ISSUING_CA, profiles.TSA, profiles.SEAL)}
-LONGEST_PART = 64
-"""X.520 allows so many characters in each part of a name."""
 LONGEST_CERTIFICATE_NAME = 160
 
 
@@ -45,22 +49,31 @@ class NotASigner(Conflict):
 
 
 def make_hierarchy(
-    settings: Settings, *, root_passphrase: str, now: datetime, cost: KdfCost = STRONG
+    settings: Settings,
+    root_folder: Path,
+    passphrases: Mapping[str, str],
+    *,
+    now: datetime,
+    cost: KdfCost = STRONG,
 ) -> KeyStore:
-    """Make the city's own root, issuing CA, TSA, seal and log key in the settings' key store.
+    """Hold the ceremony of the example plan, with this installation's names, in the settings' key store.
 
-    Raises KeyAlreadyExists or WeakPassphrase, before anything is written.
+    `passphrases` are the root's and each custodian's; the operations passphrase is the settings'. What a
+    demonstration and tests need: a city writes a plan of its own. Raises as `hold_ceremony`.
     """
+    root_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plan_file = root_folder / "plan.yaml"
+    plan_file.write_text(example_plan(settings.base_url, organisation(settings), locality(settings)))
     keys = open_store(settings, cost)
-    init_hierarchy(
+    operations = settings.operations_passphrase.get_secret_value()
+    hold(
+        plan_file,
+        settings.effective_keys_folder,
         keys,
-        organisation=organisation(settings),
-        locality=settings.city_name[:LONGEST_PART],
-        root_passphrase=root_passphrase,
-        operations_passphrase=settings.operations_passphrase.get_secret_value(),
+        SoftwareKeyStore(root_folder, cost),
+        {**passphrases, OPERATIONS: operations},
+        plan=read_plan(plan_file),
         now=now,
-        root_addresses=addresses(settings, store.ROOT),
-        issuing_addresses=addresses(settings, store.ISSUING),
     )
     return keys
 
@@ -71,14 +84,16 @@ def enrol_signer(
     email: str,
     *,
     passphrase: str,
+    custodians: Custodians,
     now: datetime,
     cost: KdfCost = STRONG,
+    act: str = "enrol",
 ) -> str:
     """Make a signing official's key under the passphrase, certify it, and name it in the account.
 
-    An official who had a key gets a new one beside it. Returns the key's name. Raises OfficerUnknown,
-    NotASigner, and what the key store raises: WrongPassphrase (the operations passphrase),
-    WeakPassphrase, KeyNotFound.
+    The custodians approve the certificate before it is signed. An official who had a key gets a new one
+    beside it. Returns the key's name. Raises OfficerUnknown, NotASigner, and what the key store raises:
+    WrongPassphrase (the operations passphrase), WeakPassphrase, KeyNotFound.
     """
     officer = find_signer(session, email)
     user = officer.user
@@ -93,11 +108,43 @@ def enrol_signer(
         operations_passphrase=settings.operations_passphrase.get_secret_value(),
         now=now,
         issuing_addresses=addresses(settings, latest(keys, store.ISSUING)),
+        approve=custodians.approver(act, now),
     )
     record_folder(session, keys, now)
     key_name = f"{store.OFFICIAL_PREFIX}{slug}"
     change_officer(session, SERVICE, user.id, replace(_details(officer), key_name=key_name), now)
     return key_name
+
+
+def reissue_signer(
+    session: Session,
+    settings: Settings,
+    email: str,
+    *,
+    passphrase: str,
+    custodians: Custodians,
+    reason: x509.ReasonFlags,
+    compromised_at: datetime | None,
+    now: datetime,
+    cost: KdfCost = STRONG,
+) -> str:
+    """Revoke a signing official's certificate and enrol a new key for them, in one act; return its name.
+
+    What was signed before the compromise stays valid. Raises as `enrol_signer`, CertificateUnknown for an
+    official who has no key, or AlreadyRevoked.
+    """
+    old = find_signer(session, email).user.key_name or ""
+    revoke_certificate(session, old, reason=reason, compromised_at=compromised_at, actor=SERVICE, now=now)
+    return enrol_signer(
+        session,
+        settings,
+        email,
+        passphrase=passphrase,
+        custodians=custodians,
+        now=now,
+        cost=cost,
+        act="reissue",
+    )
 
 
 def connect_signer(
@@ -137,25 +184,44 @@ def connect_signer(
 
 
 def renew_service_key(
-    settings: Settings, base: str, *, root_passphrase: str | None, now: datetime, cost: KdfCost = STRONG
+    session: Session,
+    settings: Settings,
+    base: str,
+    *,
+    custodians: Custodians,
+    now: datetime,
+    root_keys: SoftwareKeyStore | None = None,
+    root_passphrase: str = "",
+    cost: KdfCost = STRONG,
 ) -> str:
     """Make the next generation of the root, the issuing CA, the TSA or the seal; return its name.
 
-    `root_passphrase` opens the root for a new issuing CA, and shall open a new root. Raises what the key
-    store raises: WrongPassphrase, KeyLocked, KeyNotFound, WeakPassphrase.
+    The custodians approve it. `root_passphrase` opens the root in `root_keys` for a new issuing CA, and shall
+    open a new root. Raises what the key store raises: WrongPassphrase, KeyLocked, KeyNotFound,
+    WeakPassphrase.
     """
-    keys = open_store(settings, cost)
-    profile = RENEWABLE[base]
+    keys, profile, approve = open_store(settings, cost), PROFILES[base], custodians.approver("renew", now)
+    if profile is ROOT:
+        assert root_keys
+        renew_root(keys, root_keys, root_passphrase, now=now, approve=approve)
+        record_folder(session, keys, now)
+        return latest(root_keys, base)
     operations = settings.operations_passphrase.get_secret_value()
-    issuer = latest(keys, store.ROOT if profile.is_authority else store.ISSUING)
+    issuer_keys, issuer_passphrase = keys, operations
+    if profile.issued_by == store.ROOT:
+        assert root_keys
+        issuer_keys, issuer_passphrase = root_keys, root_passphrase
     renew_key(
         keys,
         profile,
-        passphrase=(root_passphrase or "") if profile is profiles.ROOT else operations,
-        issuer_passphrase=(root_passphrase or "") if profile.is_authority else operations,
+        passphrase=operations,
+        issuer_passphrase=issuer_passphrase,
         now=now,
-        addresses=addresses(settings, issuer),
+        root_keys=root_keys,
+        addresses=addresses(settings, latest(issuer_keys, profile.issued_by or base)),
+        approve=approve,
     )
+    record_folder(session, keys, now)
     return latest(keys, base)
 
 
@@ -164,12 +230,14 @@ def organisation(settings: Settings) -> str:
     return f"Pemerintah {settings.city_name}"[:LONGEST_PART]
 
 
+def locality(settings: Settings) -> str:
+    """Return the place that certificates name."""
+    return settings.city_name[:LONGEST_PART]
+
+
 def addresses(settings: Settings, issuer: str) -> Addresses:
     """Return where the certificates of an issuer say that its own services are published."""
-    published = f"{settings.base_url}/pki/{issuer}"
-    # The roots' keys lie offline, so nobody answers for them live.
-    ocsp = None if issuer.startswith(store.ROOT) else f"{settings.base_url}/pki/ocsp"
-    return Addresses(crl=f"{published}.crl", ca_issuers=f"{published}.cer", ocsp=ocsp)
+    return addresses_below(settings.base_url, issuer)
 
 
 def find_signer(session: Session, email: str) -> Officer:

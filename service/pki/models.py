@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Column, LargeBinary
+from sqlalchemy import Column, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 from service.database import UTCDateTime
@@ -31,6 +31,22 @@ class IssuedCertificate(SQLModel, table=True):
     """A CRLReason by its name (RFC 5280 §5.3.1); `certificateHold` is a suspension."""
     compromised_at: datetime | None = Field(default=None, sa_column=Column(UTCDateTime))
     """Since when the key may have been in other hands; signatures from then on prove nothing."""
+
+
+@sealed()
+class CertificateApproval(SQLModel, table=True):
+    """What two custodians approved of a certificate: that it is issued, or in force again."""
+
+    __tablename__ = "certificate_approval"
+
+    sha256: str = Field(primary_key=True, max_length=64)
+    """SHA-256 of the statement, in hexadecimal digits: no statement counts twice."""
+    serial: str = Field(index=True, max_length=40)
+    act: str = Field(max_length=20)
+    """`ceremony`, `enrol`, `renew`, `import` or `reinstate`."""
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    """The statement and the custodians' signatures, JSON."""
+    recorded_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
 
 
 @sealed()

@@ -4,6 +4,7 @@ Certificates are public. The register takes them from the key store, so that wha
 another machine (a root, an authority certified in a ceremony) is known here as well.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from sqlmodel import Session, col, select
 
+from keys.approval import Approval, Approver
 from keys.revocation import Revocation
 from keys.store import ROOT, KeyStore
 from service import jobs
 from service.accounts.access import Actor
 from service.audit import record_event
 from service.errors import Conflict, NotFound, ServiceError
-from service.pki.models import IssuedCertificate, RevocationList
+from service.pki.models import CertificateApproval, IssuedCertificate, RevocationList
 
 REASONS = (
     x509.ReasonFlags.key_compromise,
@@ -31,6 +33,9 @@ REASONS = (
 """Why a certificate may be revoked for good (RFC 5280 §5.3.1)."""
 HOLD = x509.ReasonFlags.certificate_hold
 PUBLISH_JOB = "publish_revocation_lists"
+NEWEST_FIRST = (col(IssuedCertificate.recorded_at).desc(), col(IssuedCertificate.not_before).desc())
+"""What was recorded last is in use: another authority may date its certificates back."""
+REINSTATED = "certificate_reinstated"
 
 
 class CertificateUnknown(NotFound):
@@ -80,7 +85,7 @@ def serial_of(certificate: x509.Certificate) -> str:
 def record_folder(session: Session, keys: KeyStore, now: datetime) -> None:
     """Record the certificates and the roots' revocation lists of the key store that are new."""
     roots = keys.roots()
-    chains = {name: keys.certificates(name) for name in {*keys.names(), *roots}}
+    chains = {name: keys.certificates(name) for name in {*keys.names(), *roots, *keys.authorities()}}
     names = {chain[0]: name for name, chain in chains.items() if chain}
     known = set(session.exec(select(IssuedCertificate.serial)))
     for certificate, name in names.items():
@@ -88,11 +93,31 @@ def record_folder(session: Session, keys: KeyStore, now: datetime) -> None:
             chain = chains[name]
             issuer = names[chain[1]] if len(chain) > 1 else name
             session.add(_as_row(certificate, name, issuer, now))
+            approval = keys.approval(name)
+            if approval is not None:
+                record_approval(session, certificate, Approval.from_json(approval), now)
     session.flush()
     for name in roots:
         der = keys.revocation_list(name)
         if der is not None:
             record_list(session, name, der)
+
+
+def record_approval(
+    session: Session, certificate: x509.Certificate, approval: Approval, now: datetime
+) -> None:
+    """Keep an approval with the register's certificate, unless it is there."""
+    sha256 = hashlib.sha256(approval.statement.encode()).hexdigest()
+    if session.get(CertificateApproval, sha256) is None:
+        session.add(
+            CertificateApproval(
+                sha256=sha256,
+                serial=serial_of(certificate),
+                act=str(approval.facts["act"]),
+                document=approval.to_json(),
+                recorded_at=now,
+            )
+        )
 
 
 def _as_row(certificate: x509.Certificate, name: str, issuer: str, now: datetime) -> IssuedCertificate:
@@ -196,7 +221,7 @@ class KeyState:
 
 def key_states(session: Session, now: datetime) -> list[KeyState]:
     """Tell the state of every certificate, by key; those of one key newest first."""
-    order = (col(IssuedCertificate.key_name), col(IssuedCertificate.not_before).desc())
+    order = (col(IssuedCertificate.key_name), *NEWEST_FIRST)
     rows = session.exec(select(IssuedCertificate).order_by(*order)).all()
     return [KeyState(row, _state(row, now)) for row in rows]
 
@@ -236,19 +261,25 @@ def revoke_certificate(
 
 
 def reinstate_certificate(
-    session: Session, key_name: str, *, actor: Actor, now: datetime
+    session: Session, key_name: str, *, approve: Approver, actor: Actor, now: datetime
 ) -> IssuedCertificate:
-    """End the suspension of a key's certificate. Raises CertificateUnknown or NotSuspended."""
+    """End the suspension of a key's certificate, once two custodians have approved it.
+
+    Raises CertificateUnknown, NotSuspended, or what `approve` raises.
+    """
     row = _find(session, key_name)
     if row.revocation_reason != HOLD.value:
         raise NotSuspended
+    certificate = x509.load_der_x509_certificate(row.der)
+    approval = approve(key_name, certificate)
+    record_approval(session, certificate, approval, now)
     row.revoked_at = row.revocation_reason = row.compromised_at = None
-    return _changed(session, row, "certificate_reinstated", actor, now)
+    return _changed(session, row, REINSTATED, actor, now, approved_at=approval.facts["at"])
 
 
 def _find(session: Session, key_name: str) -> IssuedCertificate:
     statement = select(IssuedCertificate).where(IssuedCertificate.key_name == key_name)
-    newest = statement.order_by(col(IssuedCertificate.not_before).desc()).limit(1)
+    newest = statement.order_by(*NEWEST_FIRST).limit(1)
     row = session.exec(newest.with_for_update()).first()
     if row is None:
         raise CertificateUnknown
@@ -258,7 +289,7 @@ def _find(session: Session, key_name: str) -> IssuedCertificate:
 
 
 def _changed(
-    session: Session, row: IssuedCertificate, action: str, actor: Actor, now: datetime
+    session: Session, row: IssuedCertificate, action: str, actor: Actor, now: datetime, **facts: str
 ) -> IssuedCertificate:
     session.add(row)
     session.flush()
@@ -272,6 +303,6 @@ def _changed(
         actor_name=actor.full_name,
         actor_role=actor.role_for_audit,
         now=now,
-        data={"key": row.key_name, "reason": row.revocation_reason},
+        data={"key": row.key_name, "reason": row.revocation_reason, **facts},
     )
     return row

@@ -25,6 +25,7 @@ from papers import alter, photograph, scan
 TYPE = "sip-tenaga-kesehatan"
 PASSWORD = "perahu kertas di kali Loji"
 PASSPHRASE = "tujuh canting tembaga"
+CUSTODIANS = {"custodian-satu": "sandi pemegang satu", "custodian-dua": "sandi pemegang dua"}
 MANDATE = (
     "--capacity", "definitive", "--from", "2026-01-01",
     "--basis", "Keputusan Wali Kota Contoh Nomor 821.2/001 Tahun 2025",
@@ -121,8 +122,8 @@ def open_house(house: House, clock: Clock) -> None:
         house.command("database", "upgrade")
     with clock.step("operator: catalogue load"):
         house.command("catalogue", "load")
-    with clock.step("operator: keys init"):
-        house.command("keys", "init", secret="akar tunggang beringin kembar")
+    with clock.step("operator: keys ceremony"):
+        house.hold_ceremony({"root": "akar tunggang beringin kembar", **CUSTODIANS})
     with clock.step("operator: admin create"):
         house.command("admin", "create", ADMINISTRATOR, "--name", "Admin Contoh", secret=PASSWORD)
 
@@ -144,7 +145,9 @@ def staff_house(journey: Journey) -> None:
             officer.submit(officer.page.path, {"new_password": PASSWORD})
             first_sign_in(officer, email)
     with clock.step("operator: keys enrol"):
-        journey.house.command("keys", "enrol", "department.head@kota.contoh.id", secret=PASSPHRASE)
+        two = [part for name in CUSTODIANS for part in ("--custodian", name)]
+        secret = "\n".join([*CUSTODIANS.values(), PASSPHRASE])
+        journey.house.command("keys", "enrol", "department.head@kota.contoh.id", *two, secret=secret)
     with clock.step("operator: mandate grant"):
         journey.house.command("mandate", "grant", "department.head@kota.contoh.id", *MANDATE)
 

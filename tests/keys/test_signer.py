@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import cases
 import pytest
 from asn1crypto import cms
 from cryptography import x509
@@ -23,7 +24,6 @@ from keys.authority import Subject, issue_certificate
 from keys.cms import DATA, TST_INFO, sign_content
 from keys.errors import KeyClosed, KeyNotFound, PurposeRefused, SignerNotFound
 from keys.frames import LONGEST_FRAME, receive_frame, send_frame
-from keys.hierarchy import init_hierarchy
 from keys.ocsp import CertStatus, respond
 from keys.remote import RemoteKeyVault
 from keys.revocation import build_crl
@@ -39,13 +39,7 @@ CHECKPOINT = f"{ORIGIN}\n7\n{'A' * 43}=\n".encode()
 @pytest.fixture
 def signer(tmp_path):
     keys = SoftwareKeyStore(tmp_path / "keys", cost=FAST)
-    init_hierarchy(
-        keys,
-        organisation="Kota Contoh",
-        root_passphrase="sandi akar",
-        operations_passphrase=PASSPHRASE,
-        now=NOW - timedelta(days=1),
-    )
+    cases.hold(keys, keys, NOW - timedelta(days=1), operations=PASSPHRASE)
     told = []
     signer = Signer(
         keys, PASSPHRASE, frozenset({os.geteuid()}), ORIGIN, lambda: NOW, lambda *event: told.append(event)
@@ -153,7 +147,7 @@ def test_no_certificate_is_signed(vault):
 
 
 def test_no_list_of_another_authority_is_signed(vault, signer):
-    root = SoftwareKeyStore(signer.keys.folder).open_key("root", "sandi akar", now=NOW)
+    root = SoftwareKeyStore(signer.keys.folder).open_key("root", cases.ROOT_PASSPHRASE, now=NOW)
     impostor = replace(root, sign=opened(vault, "issuing").sign)
     with pytest.raises(PurposeRefused, match="another authority"):
         build_crl(impostor, [], number=1, this_update=NOW, next_update=NOW + timedelta(days=7))

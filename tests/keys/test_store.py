@@ -1,6 +1,5 @@
 """What both key stores do alike: the same tests for files and for a token."""
 
-import itertools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -22,11 +21,9 @@ from keys.errors import (
     WeakPassphrase,
     WrongPassphrase,
 )
-from keys.hierarchy import enrol_official, init_hierarchy, renew_key, sign_root_list
 from keys.lockout import FREE_FAILURES
-from keys.revocation import read_revocations
 
-PASSPHRASE, OFFICIAL, ROOT = "kunci ruang arsip", "sandi pejabat", "sandi akar"
+PASSPHRASE = "kunci ruang arsip"
 
 
 def certify(public_key):
@@ -49,7 +46,9 @@ def fail(store, times, now=NOW):
             store.open_bare_key("seal", "bukan kuncinya", now=now)
 
 
-@pytest.mark.parametrize("algorithm", ["p256", "p384", "rsa3072", "rsa4096"])
+@pytest.mark.parametrize(
+    "algorithm", ["p256", "p384", "rsa3072", pytest.param("rsa4096", marks=pytest.mark.proof)]
+)
 def test_twenty_signatures_at_once_are_all_valid(any_store, algorithm):
     seal = make_seal(any_store, algorithm)
     public_key = seal.certificate.public_key()
@@ -251,57 +250,19 @@ def test_a_key_is_closed_at_the_end_of_its_act_whatever_happens(any_store):
         seal.sign(b"data")
 
 
-@pytest.fixture
-def city_store(any_store):
-    """A whole hierarchy with one official."""
-    init_hierarchy(
-        any_store,
-        organisation="Kota Contoh",
-        root_passphrase=ROOT,
-        operations_passphrase=PASSPHRASE,
-        now=NOW,
-    )
-    enrol_official(
-        any_store,
-        "kepala",
-        Subject("Sri Contoh"),
-        official_passphrase=OFFICIAL,
-        operations_passphrase=PASSPHRASE,
-        now=NOW,
-    )
-    return any_store
+@pytest.mark.parametrize(
+    ("name", "algorithm", "passphrase", "error"),
+    [
+        ("seal", "p256", PASSPHRASE, KeyAlreadyExists),
+        ("tsa", "dsa1024", PASSPHRASE, AlgorithmNotSupported),
+        ("TSA", "p256", PASSPHRASE, KeyNameNotAllowed),
+        ("tsa", "p256", "salah", (WeakPassphrase, WrongPassphrase)),
+    ],
+)
+def test_what_would_stop_a_key_is_told_before_any_is_made(any_store, name, algorithm, passphrase, error):
+    any_store.rehearse_key("seal", "p256", PASSPHRASE, now=NOW)
+    make_seal(any_store)
 
-
-def test_a_whole_hierarchy_is_kept(city_store):
-    own = ("issuing", "log", "official-kepala", "root", "seal", "tsa")
-
-    assert city_store.names() == own
-    assert city_store.roots() == ("root",)
-    for name, passphrase in zip(
-        own, (PASSPHRASE, PASSPHRASE, OFFICIAL, ROOT, PASSPHRASE, PASSPHRASE), strict=True
-    ):
-        with city_store.open_bare_key(name, passphrase, now=NOW) as key:
-            assert key.sign(b"data")
-        path = city_store.certificates(name)
-        for issued, issuer in itertools.pairwise(path):
-            issued.verify_directly_issued_by(issuer)
-    with pytest.raises(WrongPassphrase):
-        city_store.open_key("official-kepala", PASSPHRASE, now=NOW)
-
-
-def test_a_key_of_the_hierarchy_is_renewed(city_store):
-    renew_key(city_store, profiles.TSA, passphrase=PASSPHRASE, issuer_passphrase=PASSPHRASE, now=NOW)
-
-    with (
-        city_store.open_key("tsa-2", PASSPHRASE, now=NOW) as tsa,
-        city_store.open_key("tsa", PASSPHRASE, now=NOW),
-    ):
-        verify_signature(tsa.certificate.public_key(), tsa.sign(b"data"), b"data")
-
-
-def test_the_roots_revocation_list_is_kept_beside_its_certificate(city_store):
-    sign_root_list(city_store, ROOT, now=NOW + timedelta(days=1))
-
-    number, revocations = read_revocations(city_store.revocation_list("root"))
-    assert (number, revocations) == (2, [])
-    assert city_store.revocation_list("root-2") is None
+    with pytest.raises(error):
+        any_store.rehearse_key(name, algorithm, passphrase, now=NOW)
+    assert any_store.names() == ("seal",)

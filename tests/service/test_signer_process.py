@@ -26,7 +26,7 @@ from sqlalchemy import Engine
 
 from keys.errors import SignerNotFound
 from keys.remote import RemoteKeyVault
-from keys.software import _decrypted
+from keys.software import SoftwareKeyStore, _decrypted
 from service import clock
 from service.app import create_app
 from service.config import KeySettings, Settings
@@ -91,7 +91,8 @@ def city_settings(
         softhsm.make_token("official-head", cases.OFFICIAL_PASSPHRASE)
         softhsm.start_anew()
         update |= {"token_module": softhsm.MODULE}
-    cases.fill_keys(open_store(settings.model_copy(update=update), FAST), clock.now())
+    root_keys = SoftwareKeyStore(place / "root", FAST)
+    cases.fill_keys(open_store(settings.model_copy(update=update), FAST), root_keys, clock.now())
     return settings.model_copy(
         update={**update, "signer_socket": place / "signer.sock", "operations_passphrase": SecretStr("")}
     )

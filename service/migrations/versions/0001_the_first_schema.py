@@ -615,6 +615,18 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_issued_certificate_key_name"), ["key_name"], unique=False)
 
     op.create_table(
+        "certificate_approval",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.String(length=40), nullable=False),
+        sa.Column("act", sa.String(length=20), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    with op.batch_alter_table("certificate_approval", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_certificate_approval_serial"), ["serial"], unique=False)
+
+    op.create_table(
         "revocation_list",
         sa.Column("issuer", sa.String(length=63), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -718,6 +730,10 @@ def downgrade() -> None:
     op.drop_table("reconciliation")
     op.drop_table("log_witness")
     op.drop_table("revocation_list")
+    with op.batch_alter_table("certificate_approval", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_certificate_approval_serial"))
+
+    op.drop_table("certificate_approval")
     with op.batch_alter_table("issued_certificate", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_issued_certificate_key_name"))
         batch_op.drop_index(batch_op.f("ix_issued_certificate_issuer"))

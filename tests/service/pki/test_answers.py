@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import quote
 
+import cases
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
@@ -36,10 +37,11 @@ Ask = Callable[..., Response]
 
 
 @pytest.fixture
-def keys(settings: Settings, engine: Engine) -> SoftwareKeyStore:
+def keys(settings: Settings, engine: Engine, tmp_path: Path) -> SoftwareKeyStore:
     """A hierarchy of today, whose lists and answers the hourly job has published."""
     moment = clock.now() - timedelta(minutes=1)
-    keys = make_hierarchy(settings, root_passphrase="akar tunggang beringin", now=moment, cost=FAST)
+    passphrases = {"root": cases.ROOT_PASSPHRASE, **cases.CUSTODIANS}
+    keys = make_hierarchy(settings, tmp_path / "root", passphrases, now=moment, cost=FAST)
     publish_revocation_lists(engine, keys, settings.operations_passphrase.get_secret_value(), clock.now())
     return keys
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+import cases
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -31,9 +32,10 @@ from service.pki.register import revoke_certificate
 
 
 @pytest.fixture(autouse=True)
-def root_key_offline(settings: Settings, now: datetime) -> None:
-    make_hierarchy(settings, root_passphrase="akar tunggang beringin", now=now, cost=FAST)
-    (settings.effective_keys_folder / "root.key.json").unlink()
+def root_key_offline(settings: Settings, tmp_path: Path, now: datetime) -> None:
+    passphrases = {"root": "akar tunggang beringin", **cases.CUSTODIANS}
+    make_hierarchy(settings, tmp_path / "root", passphrases, now=now, cost=FAST)
+    assert not (settings.effective_keys_folder / "root.key.json").exists()
 
 
 @pytest.mark.parametrize("name", ["root", "issuing", "tsa", "seal"])
@@ -125,6 +127,8 @@ def test_a_revocation_is_told_by_ocsp_at_once(
         (tmp_path / "answer.der").write_bytes(answer.content)
         return told
 
+    for path in settings.effective_keys_folder.glob("ocsp.*"):
+        path.unlink()
     assert ask().response_status is ocsp.OCSPResponseStatus.UNAUTHORIZED, "no responder is certified yet"
     publish_revocation_lists(engine, keys, passphrase, now)
     assert ask().certificate_status is ocsp.OCSPCertStatus.GOOD

@@ -53,6 +53,8 @@ def test_every_key_is_there_with_what_is_to_be_done(look: Look, keys: SoftwareKe
         "official-head": "enrol",
         "ocsp": "automatic",
         "log": "none",
+        "custodian-satu": "none",
+        "custodian-dua": "none",
     }
     tsa_end = keys.certificates("tsa")[0].not_valid_after_utc
     assert views["tsa"].verifiable_until == views["official-head"].verifiable_until == tsa_end

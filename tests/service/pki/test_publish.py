@@ -16,6 +16,7 @@ from keys.profiles import ISSUING_CA
 from keys.software import SoftwareKeyStore
 from service.accounts.access import SERVICE
 from service.database import reading, transaction
+from service.pki.approve import open_custodians
 from service.pki.models import RevocationList
 from service.pki.publish import publish_revocation_lists
 from service.pki.register import (
@@ -110,6 +111,11 @@ def test_a_compromise_counts_from_its_day(published: Engine, keys: SoftwareKeySt
     assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is COMPROMISE
 
 
+def reinstate(session: Session, keys: SoftwareKeyStore, now: datetime) -> None:
+    approve = open_custodians(session, keys, cases.CUSTODIANS, now).approver("reinstate", now)
+    reinstate_certificate(session, "official-head", approve=approve, actor=SERVICE, now=now)
+
+
 def test_a_suspension_ends_and_a_revocation_does_not(
     published: Engine, keys: SoftwareKeyStore, now: datetime
 ) -> None:
@@ -121,10 +127,10 @@ def test_a_suspension_ends_and_a_revocation_does_not(
     publish(published, keys, now)
     assert len(list(x509.load_der_x509_crl(issuing_list(published).der))) == 1
     with transaction(published) as session:
-        reinstate_certificate(session, "official-head", actor=SERVICE, now=now)
+        reinstate(session, keys, now)
         require_in_force(session, certificate)
         with pytest.raises(NotSuspended):
-            reinstate_certificate(session, "official-head", actor=SERVICE, now=now)
+            reinstate(session, keys, now)
     publish(published, keys, now)
     assert list(x509.load_der_x509_crl(issuing_list(published).der)) == []
     with transaction(published) as session:
@@ -132,7 +138,7 @@ def test_a_suspension_ends_and_a_revocation_does_not(
         with pytest.raises(AlreadyRevoked):
             revoke(session, now)
         with pytest.raises(NotSuspended):
-            reinstate_certificate(session, "official-head", actor=SERVICE, now=now)
+            reinstate(session, keys, now)
         with pytest.raises(CertificateUnknown):
             revoke_certificate(session, "official-x", reason=COMPROMISE, actor=SERVICE, now=now)
 

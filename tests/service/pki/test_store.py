@@ -1,5 +1,6 @@
 """The key store that the settings name, at its work over HTTP: a whole signing day on SoftHSM tokens."""
 
+from functools import partial
 from pathlib import Path
 
 import cases
@@ -10,22 +11,27 @@ from factories import make_officer
 from fastapi.testclient import TestClient
 from pki import FAST
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from keys.errors import TokenNotFound
 from keys.remote import RemoteKeyVault
 from keys.software import SoftwareKeyStore
 from keys.split import SplitKeyStore
+from keys.store import KeyStore
 from service import clock
 from service.app import create_app
 from service.config import Settings
 from service.console import sentences_of
 from service.database import transaction
+from service.pki.approve import find_unapproved, open_custodians
 from service.pki.enrol import enrol_signer, make_hierarchy
+from service.pki.register import record_folder
 from service.pki.store import open_store
+from service.pki.transcript import verify_ceremony
 
 PIN = "275314"
 """An official's PIN may be shorter than a passphrase: the token counts wrong ones."""
-ROOT = "akar tunggang beringin"
+ROOT_PASSPHRASES = {"root": cases.ROOT_PASSPHRASE, **cases.CUSTODIANS}
 
 
 @pytest.fixture
@@ -34,6 +40,15 @@ def token_settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.Monke
     softhsm.make_token("canting", settings.operations_passphrase.get_secret_value())
     softhsm.start_anew()
     return settings.model_copy(update={"token_module": softhsm.MODULE})
+
+
+def enrol_with_custodians(
+    session: Session, settings: Settings, keys: KeyStore, email: str, passphrase: str
+) -> str:
+    now = clock.now()
+    record_folder(session, keys, now)
+    custodians = open_custodians(session, keys, cases.CUSTODIANS, now)
+    return enrol_signer(session, settings, email, passphrase=passphrase, custodians=custodians, now=now)
 
 
 def test_files_are_one_folder_unless_told_otherwise(settings: Settings, tmp_path: Path) -> None:
@@ -57,18 +72,22 @@ def test_a_signers_socket_stands_for_the_services_own_keys(settings: Settings, t
 def test_a_city_signs_on_tokens(token_settings: Settings, engine: Engine, tmp_path: Path) -> None:
     """Keys made in tokens, an official enrolled in one of their own, a permit signed with its PIN."""
     settings = token_settings
-    make_hierarchy(settings, root_passphrase=ROOT, now=clock.now(), cost=FAST)
+    keys = make_hierarchy(settings, tmp_path / "root", ROOT_PASSPHRASES, now=clock.now(), cost=FAST)
+    assert verify_ceremony(settings.effective_keys_folder, keys)[1] == []
     with transaction(engine) as session:
         city = cases.make_city(session, clock.now(), head_key=None, settings=settings)
+        enrol = partial(enrol_with_custodians, session, settings, keys, city.head.email, PIN)
         with pytest.raises(TokenNotFound) as missing:
-            enrol_signer(session, settings, city.head.email, passphrase=PIN, now=clock.now())
+            enrol()
         assert all("official-petugas" in sentence for sentence in sentences_of(missing.value))
         label = f"official-{city.head.email.partition('@')[0]}"
         softhsm.make_token(label, PIN)
         softhsm.start_anew()
-        assert enrol_signer(session, settings, city.head.email, passphrase=PIN, now=clock.now()) == label
-    assert [path.name for path in settings.effective_keys_folder.glob("*.key.json")] == ["root.key.json"]
-    assert open_store(settings).names() == ("issuing", "log", label, "root", "seal", "tsa")
+        assert enrol() == label
+        assert find_unapproved(session) == []
+    files = {path.name.partition(".")[0] for path in settings.effective_keys_folder.glob("*.key.json")}
+    assert files == set(cases.CUSTODIANS)
+    assert set(keys.names()) == {*files, "issuing", "log", label, "ocsp", "seal", "tsa"}
 
     app = create_app(settings, engine)
     with TestClient(app, follow_redirects=False, raise_server_exceptions=False) as client:
@@ -90,16 +109,16 @@ def test_a_city_signs_on_tokens(token_settings: Settings, engine: Engine, tmp_pa
     app.state.sandbox.close()
 
 
-def test_each_official_has_a_token_of_their_own(token_settings: Settings, engine: Engine) -> None:
+def test_each_official_has_a_token_of_their_own(
+    token_settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
     """Two officials of one local part: the second key's name, and so its token, is another's."""
-    make_hierarchy(token_settings, root_passphrase=ROOT, now=clock.now(), cost=FAST)
+    keys = make_hierarchy(token_settings, tmp_path / "root", ROOT_PASSPHRASES, now=clock.now(), cost=FAST)
     for label in ("official-kadis", "official-kadis-2"):
         softhsm.make_token(label, f"{PIN}{label[-1]}")
     softhsm.start_anew()
     with transaction(engine) as session:
         for number, address in enumerate(("kadis@satu.invalid", "kadis@dua.invalid")):
             make_officer(session, [signing_day.HEAD_ROLE], email=address, settings=token_settings)
-            name = enrol_signer(
-                session, token_settings, address, passphrase=f"{PIN}{'s2'[number]}", now=clock.now()
-            )
+            name = enrol_with_custodians(session, token_settings, keys, address, f"{PIN}{'s2'[number]}")
             assert name == ("official-kadis", "official-kadis-2")[number]

@@ -1,0 +1,231 @@
+"""Two persons for what an issuing CA does: opening custodians, keeping approvals, finding what has none.
+
+Without two custodians nobody is enrolled, renewed, imported or reinstated. Suspending and revoking need one
+person only, for they must be possible at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from sqlmodel import Session, col, select
+
+from keys import store
+from keys.approval import (
+    NEEDED,
+    Approval,
+    Approver,
+    approve,
+    certificate_statement,
+    digest_of_tbs,
+    verify_approval,
+)
+from keys.errors import ApprovalNotValid
+from keys.hierarchy import generations
+from keys.profiles import CUSTODIAN_PURPOSE
+from keys.revocation import Revocation, read_revocations
+from keys.store import KeyStore, OpenKey
+from service.audit import AuditEvent
+from service.errors import Conflict
+from service.pki.models import CertificateApproval, IssuedCertificate
+from service.pki.register import REINSTATED, newest_list
+
+
+class TwoCustodiansNeeded(Conflict):
+    code = "two_custodians_needed"
+    message_id = (
+        "Perbuatan ini perlu persetujuan dua pemegang kunci yang berbeda: beri --custodian dua kali, "
+        "seperti custodian-satu dan custodian-dua."
+    )
+    message_en = (
+        "This act needs the approval of two different custodians: give --custodian twice, such as "
+        "custodian-satu and custodian-dua."
+    )
+
+
+class CustodianNotInForce(Conflict):
+    code = "custodian_not_in_force"
+    message_id = "Sertifikat pemegang kunci itu dicabut atau tidak berlaku, jadi ia tidak dapat menyetujui."
+    message_en = "That custodian's certificate is revoked or not valid, so it approves nothing."
+
+
+@dataclass(frozen=True, slots=True)
+class Custodians:
+    """Two or more custodians, opened for one act."""
+
+    keys: tuple[OpenKey, ...]
+
+    def approver(self, act: str, now: datetime, reason: str = "") -> Approver:
+        """Return what approves one certificate for an act."""
+
+        def approve_certificate(key_name: str, certificate: x509.Certificate) -> Approval:
+            statement = certificate_statement(act, key_name, certificate, now=now, reason=reason)
+            return approve(statement, self.keys)
+
+        return approve_certificate
+
+
+def open_custodians(
+    session: Session, keys: KeyStore, passphrases: Mapping[str, str], now: datetime
+) -> Custodians:
+    """Open custodians' keys by their names, such as `custodian-satu`.
+
+    Raises TwoCustodiansNeeded, CustodianNotInForce, and what the key store raises: KeyNotFound,
+    WrongPassphrase, KeyLocked.
+    """
+    names = list(passphrases)
+    if len(names) < NEEDED or not all(name.startswith(store.CUSTODIAN_PREFIX) for name in names):
+        raise TwoCustodiansNeeded
+    opened = tuple(keys.open_key(name, passphrases[name], now=now) for name in names)
+    roots, revoked = our_roots(session), _revoked_by_roots(session)
+    for key in opened:
+        certificate = key.certificate
+        if (
+            certificate.serial_number in revoked
+            or not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+            # The folder's own word for its chain is not enough: the register knows the roots.
+            or not any(has_issued(root, certificate) for root in roots)
+        ):
+            raise CustodianNotInForce
+    return Custodians(opened)
+
+
+def our_roots(session: Session) -> list[x509.Certificate]:
+    """Return the ceremony's root and those that custodians below an earlier one have approved.
+
+    Other roots in the keys folder, whatever their names, make nobody a custodian.
+    """
+    names = generations(session.exec(select(IssuedCertificate.key_name)).all(), store.ROOT)
+    rank = {name: number for number, name in enumerate(names)}
+    rows = session.exec(
+        select(IssuedCertificate)
+        .where(col(IssuedCertificate.key_name).in_(names))
+        .order_by(col(IssuedCertificate.recorded_at))
+    ).all()
+    accepted: list[x509.Certificate] = []
+    revoked = _revoked_by_roots(session)
+    for row in sorted(rows, key=lambda each: rank[each.key_name]):
+        certificate = x509.load_der_x509_certificate(row.der)
+        if not (_is_authority(certificate) and has_issued(certificate, certificate)):
+            continue
+        if not accepted or _valid_approvals(session, row, certificate, accepted, revoked):
+            accepted.append(certificate)
+    return accepted
+
+
+def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Tell whether an issuer has signed a certificate."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+# The audit ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Unapproved:
+    """A certificate, or its reinstatement, that two custodians have not approved."""
+
+    key_name: str
+    serial: str
+    act: str
+    """`issued` or `reinstated`."""
+
+
+def find_unapproved(session: Session) -> list[Unapproved]:
+    """Find what was issued or reinstated without two custodians.
+
+    What a certificate may do decides, not the name it is kept under. The ceremony's root is on the paper that
+    its witnesses signed; custodians are the root's to appoint; a responder is certified by the service alone,
+    and can say nothing but whether certificates are revoked; authorities of other houses count by their root.
+    """
+    rows = session.exec(select(IssuedCertificate).order_by(col(IssuedCertificate.recorded_at))).all()
+    certificates = {row.serial: x509.load_der_x509_certificate(row.der) for row in rows}
+    roots, revoked = our_roots(session), _revoked_by_roots(session)
+    ours = [*roots, *(each for each in certificates.values() if _is_below(roots, each))]
+    found = []
+    for row in rows:
+        certificate = certificates[row.serial]
+        approvals = _valid_approvals(session, row, certificate, roots, revoked)
+        is_issued = any(each["act"] != "reinstate" for each in approvals)
+        if not is_issued and certificate not in roots[:1] and _needs_approval(certificate, ours):
+            found.append(Unapproved(row.key_name, row.serial, "issued"))
+        reinstated = {each["at"] for each in approvals if each["act"] == "reinstate"}
+        for event in _reinstatements(session, row.serial):
+            if event.data.get("approved_at") not in reinstated:
+                found.append(Unapproved(row.key_name, row.serial, "reinstated"))
+    return found
+
+
+def _is_below(roots: Sequence[x509.Certificate], certificate: x509.Certificate) -> bool:
+    return _is_authority(certificate) and any(has_issued(root, certificate) for root in roots)
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    kinds = {type(each.value): each.value for each in certificate.extensions}
+    constraints = kinds.get(x509.BasicConstraints)
+    return isinstance(constraints, x509.BasicConstraints) and constraints.ca
+
+
+def _needs_approval(certificate: x509.Certificate, ours: Sequence[x509.Certificate]) -> bool:
+    kinds = {type(each.value): each.value for each in certificate.extensions}
+    usage, purposes = kinds.get(x509.KeyUsage), kinds.get(x509.ExtendedKeyUsage)
+    is_authority = _is_authority(certificate)
+    if is_authority and certificate.issuer != certificate.subject:
+        return any(has_issued(each, certificate) for each in ours)
+    signs_documents = not isinstance(usage, x509.KeyUsage) or usage.content_commitment
+    limited = isinstance(purposes, x509.ExtendedKeyUsage) and list(purposes) in _WITHOUT_APPROVAL
+    return is_authority or signs_documents or not limited
+
+
+_WITHOUT_APPROVAL = ([ExtendedKeyUsageOID.OCSP_SIGNING], [CUSTODIAN_PURPOSE])
+
+
+def _valid_approvals(
+    session: Session,
+    row: IssuedCertificate,
+    certificate: x509.Certificate,
+    anchors: Sequence[x509.Certificate],
+    revoked: Mapping[int, Revocation],
+) -> list[dict[str, str]]:
+    """List what the valid approvals of a certificate say."""
+    valid = []
+    statement = select(CertificateApproval).where(CertificateApproval.serial == row.serial)
+    for kept in session.exec(statement):
+        try:
+            approval = Approval.from_json(kept.document)
+            custodians = verify_approval(approval, anchors)
+        except ApprovalNotValid:
+            continue
+        at = datetime.fromisoformat(approval.facts["at"])
+        past = [revoked[each.serial_number] for each in custodians if each.serial_number in revoked]
+        is_exact = approval.facts["tbs_sha256"] == digest_of_tbs(certificate)
+        # The statement's own time is what a thief of the key would date back.
+        if is_exact and all(max(at, kept.recorded_at) < each.revoked_at for each in past):
+            valid.append(approval.facts)
+    return valid
+
+
+def _reinstatements(session: Session, serial: str) -> Sequence[AuditEvent]:
+    return session.exec(
+        select(AuditEvent).where(AuditEvent.action == REINSTATED, AuditEvent.subject_id == serial)
+    ).all()
+
+
+def _revoked_by_roots(session: Session) -> dict[int, Revocation]:
+    """Return what the roots have revoked, by serial number."""
+    is_root = IssuedCertificate.issuer == IssuedCertificate.key_name
+    roots = session.exec(select(IssuedCertificate.key_name).where(is_root).distinct()).all()
+    lists = [newest_list(session, name) for name in roots]
+    return {
+        each.serial_number: each
+        for newest in lists
+        if newest is not None
+        for each in read_revocations(newest.der)[1]
+    }
