@@ -9,9 +9,9 @@ from pathlib import Path
 from cryptography import x509
 
 from keys import profiles, store
-from keys.algorithms import P256, generate_key, sign_with
+from keys.algorithms import P256, generate_key
 from keys.approval import Approver
-from keys.authority import Subject, draft_certificate, issue_certificate, sign_draft
+from keys.authority import Subject, create_root, draft_certificate, issue_certificate, sign_draft
 from keys.profiles import Addresses, Profile
 from keys.revocation import Revocation, build_crl, read_revocations
 from keys.software import ROOT_FILES, SoftwareKeyStore, load_certificates, new_passphrase
@@ -49,13 +49,9 @@ def make_root(
     """
     new_passphrase(passphrase)
     private_key = generate_key(algorithm)
-    draft = draft_certificate(
-        profiles.ROOT, subject, private_key.public_key(), None, now=now, validity=validity
-    )
-    approval = approve(name, draft.preview()) if approve else None
-    root = OpenKey(name, sign_draft(draft, sign_with(private_key)), (), sign_with(private_key))
-    if approval:
-        keys.add_approval(name, approval.to_json())
+    root = replace(create_root(subject, private_key, now=now, validity=validity), name=name)
+    if approve:
+        keys.add_approval(name, approve(name, root.certificate).to_json())
     root_keys.add_key(name, private_key, [root.certificate], passphrase)
     keys.publish_certificates(name, [root.certificate])
     _write_root_list(keys, name, root, [], number=1, now=now)

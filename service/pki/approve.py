@@ -26,12 +26,12 @@ from keys.approval import (
 from keys.errors import ApprovalNotValid
 from keys.hierarchy import generations
 from keys.profiles import CUSTODIAN_PURPOSE
-from keys.revocation import Revocation, read_revocations
+from keys.revocation import Revocation
 from keys.store import KeyStore, OpenKey
 from service.audit import AuditEvent
 from service.errors import Conflict
 from service.pki.models import CertificateApproval, IssuedCertificate
-from service.pki.register import REINSTATED, newest_list
+from service.pki.register import REINSTATED, revoked_by_roots
 
 
 class TwoCustodiansNeeded(Conflict):
@@ -80,7 +80,7 @@ def open_custodians(
     if len(names) < NEEDED or not all(name.startswith(store.CUSTODIAN_PREFIX) for name in names):
         raise TwoCustodiansNeeded
     opened = tuple(keys.open_key(name, passphrases[name], now=now) for name in names)
-    roots, revoked = our_roots(session), _revoked_by_roots(session)
+    roots, revoked = our_roots(session), revoked_by_roots(session)
     for key in opened:
         certificate = key.certificate
         if (
@@ -106,7 +106,7 @@ def our_roots(session: Session) -> list[x509.Certificate]:
         .order_by(col(IssuedCertificate.recorded_at))
     ).all()
     accepted: list[x509.Certificate] = []
-    revoked = _revoked_by_roots(session)
+    revoked = revoked_by_roots(session)
     for row in sorted(rows, key=lambda each: rank[each.key_name]):
         certificate = x509.load_der_x509_certificate(row.der)
         if not (_is_authority(certificate) and has_issued(certificate, certificate)):
@@ -147,7 +147,7 @@ def find_unapproved(session: Session) -> list[Unapproved]:
     """
     rows = session.exec(select(IssuedCertificate).order_by(col(IssuedCertificate.recorded_at))).all()
     certificates = {row.serial: x509.load_der_x509_certificate(row.der) for row in rows}
-    roots, revoked = our_roots(session), _revoked_by_roots(session)
+    roots, revoked = our_roots(session), revoked_by_roots(session)
     ours = [*roots, *(each for each in certificates.values() if _is_below(roots, each))]
     found = []
     for row in rows:
@@ -216,16 +216,3 @@ def _reinstatements(session: Session, serial: str) -> Sequence[AuditEvent]:
     return session.exec(
         select(AuditEvent).where(AuditEvent.action == REINSTATED, AuditEvent.subject_id == serial)
     ).all()
-
-
-def _revoked_by_roots(session: Session) -> dict[int, Revocation]:
-    """Return what the roots have revoked, by serial number."""
-    is_root = IssuedCertificate.issuer == IssuedCertificate.key_name
-    roots = session.exec(select(IssuedCertificate.key_name).where(is_root).distinct()).all()
-    lists = [newest_list(session, name) for name in roots]
-    return {
-        each.serial_number: each
-        for newest in lists
-        if newest is not None
-        for each in read_revocations(newest.der)[1]
-    }

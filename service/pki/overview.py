@@ -13,13 +13,17 @@ from keys import store
 from keys.hierarchy import generations
 from service.accounts.models import User
 from service.config import LOCAL_TSA, TsaAddress
-from service.pki.models import OutsideCertificate
+from service.pki.models import OutsideCertificate, RevocationList
 from service.pki.outside import ANSWERED_LATELY, newest_outside, stamps_until
 from service.pki.register import KeyState, key_states, newest_list
 
 ROOT_LIST_DUE = timedelta(days=60)
 """The root's list is signed anew in so many days before it goes stale."""
 GENERATIONS = (store.ROOT, store.ISSUING, store.TSA, store.SEAL)
+_OF_OTHER_HOUSES = (store.ROOT, store.AUTHORITY_PREFIX)
+"""How the names of other houses' authorities begin; a root that is no generation of ours is one too."""
+_SUCCESSORS = ((store.OFFICIAL_PREFIX, "enrol"), (store.CUSTODIAN_PREFIX, "appoint"))
+"""By whose key it is: what gives a key a successor, where that is not `renew`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,11 @@ class KeyView:
     state: str
     """A KeyState's word, or `silent`: another house's authority that did not answer lately."""
     action: str = "none"
-    """`renew`, `enrol`, `sign_root_list`, `decide` (a suspension), `look_into`, `automatic` or `none`."""
+    """What must be done next.
+
+    `renew`, `enrol`, `appoint` (a custodian), `sign_root_list`, `import_list` (another house's), `decide` (a
+    suspension), `look_into`, `automatic` or `none`.
+    """
     act_from: datetime | None = None
     act_by: datetime | None = None
     verifiable_until: datetime | None = None
@@ -81,10 +89,12 @@ def _view(
         return replace(view, action="decide", act_from=now)
     if row.key_name.startswith(store.OCSP):
         return replace(view, action="automatic")
+    if row.key_name.startswith(_OF_OTHER_HOUSES) and not generations([row.key_name], store.ROOT):
+        return _with_outside_list(view, newest_list(session, row.key_name), now)
     renewing = view
-    if row.key_name in in_use:
+    if row.key_name in in_use or row.key_name.startswith(store.CUSTODIAN_PREFIX):
         due = row.not_after - (row.not_after - row.not_before) / 10
-        action = "enrol" if row.key_name.startswith(store.OFFICIAL_PREFIX) else "renew"
+        action = next((word for prefix, word in _SUCCESSORS if row.key_name.startswith(prefix)), "renew")
         renewing = replace(view, action=action, act_from=due, act_by=row.not_after)
     crl = newest_list(session, row.key_name) if row.key_name.startswith(store.ROOT) else None
     if crl is None or (renewing.act_by is not None and renewing.act_by < crl.next_update):
@@ -92,6 +102,14 @@ def _view(
     return replace(
         view, action="sign_root_list", act_from=crl.next_update - ROOT_LIST_DUE, act_by=crl.next_update
     )
+
+
+def _with_outside_list(view: KeyView, crl: RevocationList | None, now: datetime) -> KeyView:
+    """Ask for another house's next list once the last has lived half of its life: no job fetches it."""
+    if crl is None:
+        return replace(view, action="import_list", act_from=now)
+    middle = crl.this_update + (crl.next_update - crl.this_update) / 2
+    return replace(view, action="import_list", act_from=middle, act_by=crl.next_update)
 
 
 def _outside_views(session: Session, addresses: Sequence[TsaAddress], now: datetime) -> list[KeyView]:

@@ -5,7 +5,7 @@ another machine (a root, an authority certified in a ceremony) is known here as 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from sqlmodel import Session, col, select
 
 from keys.approval import Approval, Approver
-from keys.revocation import Revocation
+from keys.revocation import Revocation, read_revocations
 from keys.store import ROOT, KeyStore
 from service import jobs
 from service.accounts.access import Actor
@@ -203,6 +203,19 @@ def trust_anchors(session: Session) -> list[x509.Certificate]:
     return [x509.load_der_x509_certificate(row.der) for row in session.exec(statement)]
 
 
+def revoked_by_roots(session: Session) -> dict[int, Revocation]:
+    """Return what the roots' own lists revoke, such as a custodian or an issuing CA, by serial number."""
+    is_root = IssuedCertificate.issuer == IssuedCertificate.key_name
+    roots = session.exec(select(IssuedCertificate.key_name).where(is_root).distinct()).all()
+    lists = [newest_list(session, name) for name in roots]
+    return {
+        each.serial_number: each
+        for newest in lists
+        if newest is not None
+        for each in read_revocations(newest.der)[1]
+    }
+
+
 def require_in_force(session: Session, certificate: x509.Certificate) -> None:
     """Refuse a certificate that the register knows to be revoked or suspended. Raises CertificateRevoked."""
     row = session.get(IssuedCertificate, serial_of(certificate))
@@ -223,12 +236,15 @@ def key_states(session: Session, now: datetime) -> list[KeyState]:
     """Tell the state of every certificate, by key; those of one key newest first."""
     order = (col(IssuedCertificate.key_name), *NEWEST_FIRST)
     rows = session.exec(select(IssuedCertificate).order_by(*order)).all()
-    return [KeyState(row, _state(row, now)) for row in rows]
+    by_roots = {f"{serial:x}" for serial in revoked_by_roots(session)}
+    return [KeyState(row, _state(row, by_roots, now)) for row in rows]
 
 
-def _state(row: IssuedCertificate, now: datetime) -> str:
-    if row.revoked_at is not None:
-        return "suspended" if row.revocation_reason == HOLD.value else "revoked"
+def _state(row: IssuedCertificate, revoked_by_roots: Collection[str], now: datetime) -> str:
+    if row.revocation_reason == HOLD.value:
+        return "suspended"
+    if row.revoked_at is not None or row.serial in revoked_by_roots:
+        return "revoked"
     if row.not_after < now:
         return "expired"
     # A tenth of its life before the end there is time to renew without haste.

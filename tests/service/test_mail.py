@@ -57,6 +57,8 @@ CONTEXTS: dict[str, dict[str, Any]] = {
                 ("key", "renew"),
                 ("key", "enrol"),
                 ("key", "sign_root_list"),
+                ("key", "appoint"),
+                ("key", "import_list"),
                 ("mandate", "grant"),
                 ("proofs", "look_into"),
             )

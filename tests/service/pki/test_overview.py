@@ -9,17 +9,21 @@ from factories import make_officer, sign_in
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from keys.algorithms import generate_key
+from keys.authority import Subject, create_root
 from keys.hierarchy import renew_key, sign_root_list
 from keys.profiles import TSA
+from keys.revocation import Revocation, build_crl
 from keys.software import SoftwareKeyStore
 from service.accounts.access import SERVICE
 from service.config import LOCAL_TSA, Settings, TsaAddress
 from service.database import reading, transaction
+from service.pki.adopt import adopt_list
 from service.pki.models import OutsideCertificate
 from service.pki.outside import ANSWERED_LATELY
 from service.pki.overview import KeyView, key_overview
 from service.pki.publish import publish_revocation_lists
-from service.pki.register import HOLD, revoke_certificate
+from service.pki.register import HOLD, record_folder, revoke_certificate
 
 Look = Callable[..., dict[str, KeyView]]
 
@@ -53,8 +57,8 @@ def test_every_key_is_there_with_what_is_to_be_done(look: Look, keys: SoftwareKe
         "official-head": "enrol",
         "ocsp": "automatic",
         "log": "none",
-        "custodian-satu": "none",
-        "custodian-dua": "none",
+        "custodian-satu": "appoint",
+        "custodian-dua": "appoint",
     }
     tsa_end = keys.certificates("tsa")[0].not_valid_after_utc
     assert views["tsa"].verifiable_until == views["official-head"].verifiable_until == tsa_end
@@ -91,6 +95,36 @@ def test_the_roots_list_is_due_before_it_goes_stale(
     renewed = look(later)["root"].act_from
     assert renewed is not None
     assert renewed > later
+
+
+def test_a_custodian_whom_the_root_revoked_waits_for_nothing(
+    look: Look, engine: Engine, keys: SoftwareKeyStore, now: datetime
+) -> None:
+    revoked = Revocation(keys.certificates("custodian-dua")[0].serial_number, now)
+    sign_root_list(keys, cases.ROOT_PASSPHRASE, now=now, revocation=revoked)
+    with transaction(engine) as session:
+        record_folder(session, keys, now)
+    views = look()
+    assert (views["custodian-dua"].state, views["custodian-dua"].action) == ("revoked", "none")
+    assert (views["custodian-satu"].state, views["custodian-satu"].action) == ("in_force", "appoint")
+
+
+def test_another_authoritys_list_is_imported_anew_before_it_goes_stale(
+    look: Look, engine: Engine, keys: SoftwareKeyStore, now: datetime
+) -> None:
+    national = create_root(Subject("Root Nasional"), generate_key(), now=now - timedelta(days=1))
+    keys.publish_certificates("root-national", [national.certificate])
+    with transaction(engine) as session:
+        record_folder(session, keys, now)
+    assert (look()["root-national"].action, look()["root-national"].act_from) == ("import_list", now)
+
+    der = build_crl(national, [], number=1, this_update=now, next_update=now + timedelta(days=8))
+    with transaction(engine) as session:
+        adopt_list(session, keys, der, now)
+    view = look()["root-national"]
+    assert view.act_from is not None
+    assert view.act_by is not None
+    assert (view.act_from - now, view.act_by - now) == (timedelta(days=4), timedelta(days=8))
 
 
 def test_a_suspended_key_waits_for_a_decision(look: Look, engine: Engine, now: datetime) -> None:
