@@ -71,9 +71,7 @@ def canonical(facts: object) -> str:
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def certificate_statement(
-    act: str, key_name: str, certificate: x509.Certificate, *, now: datetime, reason: str = ""
-) -> str:
+def certificate_statement(act: str, key_name: str, certificate: x509.Certificate, *, now: datetime) -> str:
     """State an act about a certificate, signed or not yet: `enrol`, `renew`, `import`, `reinstate`."""
     facts = {
         "act": act,
@@ -86,12 +84,21 @@ def certificate_statement(
         "not_after": certificate.not_valid_after_utc.isoformat(),
         "tbs_sha256": digest_of_tbs(certificate),
     }
-    return canonical(facts | ({"reason": reason} if reason else {}))
+    return canonical(facts)
 
 
 def digest_of_tbs(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of what a certificate's issuer signs, or has signed, in hexadecimal digits."""
     return hashlib.sha256(certificate.tbs_certificate_bytes).hexdigest()
+
+
+def approver(act: str, custodians: Sequence[OpenKey], now: datetime) -> Approver:
+    """Return what has the custodians approve certificates for an act."""
+
+    def approve_certificate(key_name: str, certificate: x509.Certificate) -> Approval:
+        return approve(certificate_statement(act, key_name, certificate, now=now), custodians)
+
+    return approve_certificate
 
 
 def approve(statement: str, custodians: Sequence[OpenKey]) -> Approval:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keys import profiles, store
 from keys.algorithms import PublicKey
-from keys.approval import NEEDED, Approval, approve, canonical, certificate_statement
+from keys.approval import NEEDED, Approval, approve, approver, canonical
 from keys.authority import Subject
 from keys.errors import ApprovalNotValid, KeyAlreadyExists, PassphrasesAlike
 from keys.hierarchy import make_key, make_root
@@ -156,11 +156,7 @@ def _make(
     if not (entry.profile and entry.profile.issued_by and entry.subject):
         keys.generate_key(entry.name, entry.algorithm, passphrase, now=now).close()
         return
-
-    def approve_certificate(key_name: str, certificate: x509.Certificate) -> Approval:
-        statement = certificate_statement("ceremony", key_name, certificate, now=now)
-        return approve(statement, _custodians(opened))
-
+    is_approved = entry.profile is not profiles.CUSTODIAN
     make_key(
         keys,
         entry.name,
@@ -172,7 +168,7 @@ def _make(
         algorithm=entry.algorithm,
         validity=entry.validity,
         addresses=addresses_below(plan.base_url, entry.profile.issued_by),
-        approve=None if entry.profile is profiles.CUSTODIAN else approve_certificate,
+        approve=approver("ceremony", _custodians(opened), now) if is_approved else None,
     )
 
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from keys.algorithms import algorithm_of
 from keys.der import bit_string, sequence
 from keys.errors import ProfileViolation
-from keys.profiles import Addresses, Profile, extensions_of
+from keys.profiles import Addresses, Profile, extensions_of, find_extension
 
 FEWEST_SERIAL_BITS, MOST_SERIAL_OCTETS = 64, 20
 UNSIGNED = bit_string(b"\0")
@@ -224,10 +224,7 @@ def _lint_identifiers(
     )
     if is_self_signed:
         return
-    try:
-        named = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        named = None
+    named = find_extension(certificate, x509.AuthorityKeyIdentifier)
     require(
         named is not None and named.key_identifier == key_identifier(issuer),
         "certificate.authority_key_identifier",
@@ -238,10 +235,8 @@ def _lint_identifiers(
 
 def key_identifier(certificate: x509.Certificate) -> bytes | None:
     """Return the identifier that a certificate gives its key, if it gives one."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return None
+    identifier = find_extension(certificate, x509.SubjectKeyIdentifier)
+    return identifier.digest if identifier else None
 
 
 def _lint_profile(

@@ -6,11 +6,14 @@ extensions, for the authority that writes them and for the lint that compares th
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from keys.algorithms import ALGORITHMS, ED25519, PublicKey
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 _ARC = "2.25.63429011583505624231350738290954866669"
 """An arc of our own below 2.25 (ITU-T X.667), which needs no registration."""
@@ -117,6 +120,20 @@ _KEY_USAGES = (
     "encipher_only",
     "decipher_only",
 )
+
+
+def find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    """Return a certificate's extension of a kind, if it has one."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate is an authority's (RFC 5280 §4.2.1.9)."""
+    constraints = find_extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
 
 
 def extensions_of(

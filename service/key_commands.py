@@ -1,6 +1,6 @@
 """`canting keys …`: the keys that sign, their certificates and lists, and the keys that encrypt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,18 +11,18 @@ from cryptography import x509
 from sqlmodel import Session
 
 from keys import store
-from keys.approval import NEEDED
+from keys.approval import NEEDED, approver
 from keys.errors import KeyNotFound, WrongPassphrase
 from keys.hierarchy import sign_root_list
 from keys.revocation import Revocation
 from keys.software import SoftwareKeyStore
-from keys.store import KeyStore
+from keys.store import KeyStore, OpenKey
 from service import clock
 from service.accounts.access import SERVICE
 from service.config import Settings, parse_wrapping_keys
 from service.console import Refused, opened, read_secret, read_settings, require_schema, say
 from service.database import transaction
-from service.pki.approve import Custodians, TwoCustodiansNeeded, open_custodians
+from service.pki.approve import TwoCustodiansNeeded, open_custodians
 from service.pki.enrol import enrol_signer, reissue_signer, renew_service_key
 from service.pki.overview import key_overview
 from service.pki.register import (
@@ -126,7 +126,9 @@ def read_custodians(names: list[str], secret_fd: int | None) -> dict[str, str]:
     return {name: read_secret(prompt.format(name), secret_fd, is_new=False) for name in names}
 
 
-def open_named_custodians(session: Session, settings: Settings, passphrases: dict[str, str]) -> Custodians:
+def open_named_custodians(
+    session: Session, settings: Settings, passphrases: dict[str, str]
+) -> Sequence[OpenKey]:
     """Open the custodians who approve. Raises Refused for a wrong passphrase, and as `open_custodians`."""
     keys = open_store(settings)
     if store.ISSUING not in keys.names():
@@ -230,7 +232,7 @@ def keys_reinstate(name: KeyName, custodian: Custodian = NOBODY, secret_fd: Secr
 
     def reinstate(session: Session, now: datetime) -> None:
         custodians = open_named_custodians(session, settings, approving)
-        approve = custodians.approver("reinstate", now)
+        approve = approver("reinstate", custodians, now)
         reinstate_certificate(session, name, approve=approve, actor=SERVICE, now=now)
 
     _change_certificate(reinstate)

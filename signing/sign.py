@@ -16,6 +16,7 @@ from keys.cms import (
     sign_content,
     sign_content_size,
 )
+from keys.profiles import find_extension
 from keys.store import OpenKey
 from keys.timestamp import Timestamper
 from signing.errors import SignerCertificateNotValid, SignerCertificateUnsuitable, TimestampUnavailable
@@ -94,10 +95,7 @@ def require_document_signer(certificate: x509.Certificate, signed_at: datetime) 
             f"The signer's certificate is valid from {certificate.not_valid_before_utc:%Y-%m-%d} "
             f"to {certificate.not_valid_after_utc:%Y-%m-%d}, not at the time of signing."
         )
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        usage = None
+    usage = find_extension(certificate, x509.KeyUsage)
     if usage is None or not (usage.digital_signature and usage.content_commitment):
         raise SignerCertificateUnsuitable(
             "The signer's certificate does not allow digital signatures with non-repudiation."

@@ -12,11 +12,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from sqlmodel import Session
 
 from keys.algorithms import algorithm_of
+from keys.approval import approver
 from keys.ceremony import fingerprint
 from keys.errors import AlgorithmNotSupported
-from keys.store import AUTHORITY_PREFIX, ROOT, KeyStore
+from keys.hierarchy import generations
+from keys.profiles import find_extension, is_authority
+from keys.store import AUTHORITY_PREFIX, ROOT, KeyStore, OpenKey
 from service.errors import Conflict
-from service.pki.approve import Custodians, has_issued
+from service.pki.approve import has_issued
 from service.pki.models import IssuedCertificate
 from service.pki.register import (
     record_approval,
@@ -48,7 +51,7 @@ def adopt_certificate(
     given: Sequence[x509.Certificate],
     *,
     passphrase: str,
-    custodians: Custodians,
+    custodians: Sequence[OpenKey],
     now: datetime,
 ) -> list[x509.Certificate]:
     """Use another authority's certificate for a key, and return its chain up to the trust anchor.
@@ -62,7 +65,7 @@ def adopt_certificate(
     anchors = [certificate for name in keys.roots() for certificate in keys.certificates(name)]
     chain = check_chain(given, public_key, anchors, now)
     _require_new(session, chain[0])
-    approve = custodians.approver("import", now)
+    approve = approver("import", custodians, now)
     approval = approve(key_name, chain[0])
     for position, issuer in list(enumerate(chain))[1:-1]:
         keys.publish_certificates(f"{AUTHORITY_PREFIX}{fingerprint(issuer)[:16]}", chain[position:])
@@ -126,13 +129,10 @@ def _check_validity(certificate: x509.Certificate, now: datetime) -> None:
 
 
 def _check_usage(leaf: x509.Certificate) -> None:
-    kinds = {type(each.value): each.value for each in leaf.extensions}
-    usage, purposes = kinds.get(x509.KeyUsage), kinds.get(x509.ExtendedKeyUsage)
-    constraints = kinds.get(x509.BasicConstraints)
-    is_authority = isinstance(constraints, x509.BasicConstraints) and constraints.ca
-    signs = isinstance(usage, x509.KeyUsage) and usage.digital_signature and usage.content_commitment
-    fits = not isinstance(purposes, x509.ExtendedKeyUsage) or not _FOR_DOCUMENTS.isdisjoint(purposes)
-    if is_authority or not signs or not fits:
+    usage, purposes = find_extension(leaf, x509.KeyUsage), find_extension(leaf, x509.ExtendedKeyUsage)
+    signs = usage is not None and usage.digital_signature and usage.content_commitment
+    fits = purposes is None or not _FOR_DOCUMENTS.isdisjoint(purposes)
+    if is_authority(leaf) or not signs or not fits:
         raise ChainRefused(
             "Sertifikat itu bukan untuk menandatangani dokumen (digitalSignature dan nonRepudiation).",
             "That certificate is not for signing documents (digitalSignature and nonRepudiation).",
@@ -145,12 +145,10 @@ def _check_usage(leaf: x509.Certificate) -> None:
 
 def _check_authority(authority: x509.Certificate, below: int) -> None:
     """Check an issuer that has `below` other authorities between itself and the key's certificate."""
-    kinds = {type(each.value): each.value for each in authority.extensions}
-    constraints, usage = kinds.get(x509.BasicConstraints), kinds.get(x509.KeyUsage)
-    certifies = isinstance(constraints, x509.BasicConstraints) and constraints.ca
-    if certifies and isinstance(constraints, x509.BasicConstraints) and constraints.path_length is not None:
-        certifies = constraints.path_length >= below
-    if not certifies or (isinstance(usage, x509.KeyUsage) and not usage.key_cert_sign):
+    constraints = find_extension(authority, x509.BasicConstraints)
+    usage = find_extension(authority, x509.KeyUsage)
+    limit = constraints.path_length if constraints and constraints.ca else -1
+    if (limit is not None and limit < below) or (usage is not None and not usage.key_cert_sign):
         name = authority.subject.rfc4514_string()
         raise ChainRefused(
             f"{name} tidak berwenang menerbitkan sertifikat itu.",
@@ -169,7 +167,7 @@ def adopt_list(session: Session, keys: KeyStore, der: bytes, now: datetime) -> s
         crl.extensions.get_extension_for_class(x509.CRLNumber)
     except (ValueError, x509.ExtensionNotFound):
         raise ChainRefused(*_LIST_REFUSED) from None
-    others = [name for name in keys.roots() if name.startswith(f"{ROOT}-")]
+    others = [name for name in keys.roots() if not generations([name], ROOT)]
     issuers = (*keys.authorities(), *others)
     issuer = next((name for name in issuers if _has_signed(keys.certificates(name)[0], crl)), None)
     ends = crl.next_update_utc

@@ -17,15 +17,12 @@ from keys import store
 from keys.approval import (
     NEEDED,
     Approval,
-    Approver,
-    approve,
-    certificate_statement,
     digest_of_tbs,
     verify_approval,
 )
 from keys.errors import ApprovalNotValid
 from keys.hierarchy import generations
-from keys.profiles import CUSTODIAN_PURPOSE
+from keys.profiles import CUSTODIAN_PURPOSE, find_extension, is_authority
 from keys.revocation import Revocation
 from keys.store import KeyStore, OpenKey
 from service.audit import AuditEvent
@@ -52,26 +49,10 @@ class CustodianNotInForce(Conflict):
     message_en = "That custodian's certificate is revoked or not valid, so it approves nothing."
 
 
-@dataclass(frozen=True, slots=True)
-class Custodians:
-    """Two or more custodians, opened for one act."""
-
-    keys: tuple[OpenKey, ...]
-
-    def approver(self, act: str, now: datetime, reason: str = "") -> Approver:
-        """Return what approves one certificate for an act."""
-
-        def approve_certificate(key_name: str, certificate: x509.Certificate) -> Approval:
-            statement = certificate_statement(act, key_name, certificate, now=now, reason=reason)
-            return approve(statement, self.keys)
-
-        return approve_certificate
-
-
 def open_custodians(
     session: Session, keys: KeyStore, passphrases: Mapping[str, str], now: datetime
-) -> Custodians:
-    """Open custodians' keys by their names, such as `custodian-satu`.
+) -> tuple[OpenKey, ...]:
+    """Open custodians' keys for one act, by their names, such as `custodian-satu`.
 
     Raises TwoCustodiansNeeded, CustodianNotInForce, and what the key store raises: KeyNotFound,
     WrongPassphrase, KeyLocked.
@@ -90,7 +71,7 @@ def open_custodians(
             or not any(has_issued(root, certificate) for root in roots)
         ):
             raise CustodianNotInForce
-    return Custodians(opened)
+    return opened
 
 
 def our_roots(session: Session) -> list[x509.Certificate]:
@@ -98,8 +79,7 @@ def our_roots(session: Session) -> list[x509.Certificate]:
 
     Other roots in the keys folder, whatever their names, make nobody a custodian.
     """
-    names = generations(session.exec(select(IssuedCertificate.key_name)).all(), store.ROOT)
-    rank = {name: number for number, name in enumerate(names)}
+    names = generations(set(session.exec(select(IssuedCertificate.key_name)).all()), store.ROOT)
     rows = session.exec(
         select(IssuedCertificate)
         .where(col(IssuedCertificate.key_name).in_(names))
@@ -107,9 +87,9 @@ def our_roots(session: Session) -> list[x509.Certificate]:
     ).all()
     accepted: list[x509.Certificate] = []
     revoked = revoked_by_roots(session)
-    for row in sorted(rows, key=lambda each: rank[each.key_name]):
+    for row in sorted(rows, key=lambda each: names.index(each.key_name)):
         certificate = x509.load_der_x509_certificate(row.der)
-        if not (_is_authority(certificate) and has_issued(certificate, certificate)):
+        if not (is_authority(certificate) and has_issued(certificate, certificate)):
             continue
         if not accepted or _valid_approvals(session, row, certificate, accepted, revoked):
             accepted.append(certificate)
@@ -164,24 +144,17 @@ def find_unapproved(session: Session) -> list[Unapproved]:
 
 
 def _is_below(roots: Sequence[x509.Certificate], certificate: x509.Certificate) -> bool:
-    return _is_authority(certificate) and any(has_issued(root, certificate) for root in roots)
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    kinds = {type(each.value): each.value for each in certificate.extensions}
-    constraints = kinds.get(x509.BasicConstraints)
-    return isinstance(constraints, x509.BasicConstraints) and constraints.ca
+    return is_authority(certificate) and any(has_issued(root, certificate) for root in roots)
 
 
 def _needs_approval(certificate: x509.Certificate, ours: Sequence[x509.Certificate]) -> bool:
-    kinds = {type(each.value): each.value for each in certificate.extensions}
-    usage, purposes = kinds.get(x509.KeyUsage), kinds.get(x509.ExtendedKeyUsage)
-    is_authority = _is_authority(certificate)
-    if is_authority and certificate.issuer != certificate.subject:
-        return any(has_issued(each, certificate) for each in ours)
-    signs_documents = not isinstance(usage, x509.KeyUsage) or usage.content_commitment
-    limited = isinstance(purposes, x509.ExtendedKeyUsage) and list(purposes) in _WITHOUT_APPROVAL
-    return is_authority or signs_documents or not limited
+    if is_authority(certificate):
+        is_root = certificate.issuer == certificate.subject
+        return is_root or any(has_issued(each, certificate) for each in ours)
+    usage = find_extension(certificate, x509.KeyUsage)
+    purposes = find_extension(certificate, x509.ExtendedKeyUsage)
+    signs_documents = usage is None or usage.content_commitment
+    return signs_documents or purposes is None or list(purposes) not in _WITHOUT_APPROVAL
 
 
 _WITHOUT_APPROVAL = ([ExtendedKeyUsageOID.OCSP_SIGNING], [CUSTODIAN_PURPOSE])

@@ -4,7 +4,7 @@ Passphrases are arguments here and nowhere else; nothing that is written or reco
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +13,13 @@ from cryptography import x509
 from sqlmodel import Session, select
 
 from keys import store
+from keys.approval import approver
 from keys.authority import Subject
 from keys.ceremony import OPERATIONS, addresses_below
 from keys.hierarchy import enrol_official, latest, renew_key, renew_root
 from keys.profiles import PROFILES, ROOT, Addresses
 from keys.software import STRONG, KdfCost, SoftwareKeyStore
-from keys.store import KeyStore
+from keys.store import KeyStore, OpenKey
 from service.accounts.access import SERVICE, SIGNING_ROLE
 from service.accounts.models import Kind, User
 from service.accounts.officers import Officer, OfficerDetails, change_officer, find_officer
@@ -27,7 +28,6 @@ from service.accounts.sealing import outside_context, seal
 from service.audit import record_event
 from service.config import Settings, parse_wrapping_keys
 from service.errors import Conflict, NotFound
-from service.pki.approve import Custodians
 from service.pki.plan import LONGEST_PART, example_plan, read_plan
 from service.pki.register import record_folder, revoke_certificate
 from service.pki.store import open_store
@@ -84,7 +84,7 @@ def enrol_signer(
     email: str,
     *,
     passphrase: str,
-    custodians: Custodians,
+    custodians: Sequence[OpenKey],
     now: datetime,
     cost: KdfCost = STRONG,
     act: str = "enrol",
@@ -108,7 +108,7 @@ def enrol_signer(
         operations_passphrase=settings.operations_passphrase.get_secret_value(),
         now=now,
         issuing_addresses=addresses(settings, latest(keys, store.ISSUING)),
-        approve=custodians.approver(act, now),
+        approve=approver(act, custodians, now),
     )
     record_folder(session, keys, now)
     key_name = f"{store.OFFICIAL_PREFIX}{slug}"
@@ -122,7 +122,7 @@ def reissue_signer(
     email: str,
     *,
     passphrase: str,
-    custodians: Custodians,
+    custodians: Sequence[OpenKey],
     reason: x509.ReasonFlags,
     compromised_at: datetime | None,
     now: datetime,
@@ -188,7 +188,7 @@ def renew_service_key(
     settings: Settings,
     base: str,
     *,
-    custodians: Custodians,
+    custodians: Sequence[OpenKey],
     now: datetime,
     root_keys: SoftwareKeyStore | None = None,
     root_passphrase: str = "",
@@ -200,7 +200,7 @@ def renew_service_key(
     open a new root. Raises what the key store raises: WrongPassphrase, KeyLocked, KeyNotFound,
     WeakPassphrase.
     """
-    keys, profile, approve = open_store(settings, cost), PROFILES[base], custodians.approver("renew", now)
+    keys, profile, approve = open_store(settings, cost), PROFILES[base], approver("renew", custodians, now)
     if profile is ROOT:
         assert root_keys
         renew_root(keys, root_keys, root_passphrase, now=now, approve=approve)

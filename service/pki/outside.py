@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from keys.errors import KeysError
+from keys.profiles import find_extension
 from keys.timestamp_client import token_certificates
 from service.config import LOCAL_TSA, TsaAddress
 from service.database import reading, transaction
@@ -141,11 +142,8 @@ def _fetch_list(
 
 
 def _list_addresses(certificate: x509.Certificate) -> list[str]:
-    try:
-        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except x509.ExtensionNotFound:
-        return []
-    names = (str(name.value) for point in points for name in point.full_name or ())
+    points = find_extension(certificate, x509.CRLDistributionPoints)
+    names = (str(name.value) for point in points or () for name in point.full_name or ())
     return [name for name in names if name.startswith(("http://", "https://"))]
 
 

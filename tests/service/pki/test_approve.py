@@ -10,7 +10,7 @@ from pki import FAST
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from keys.approval import approve, certificate_statement
+from keys.approval import approve, approver, certificate_statement
 from keys.authority import Subject
 from keys.errors import KeyNotFound, WrongPassphrase
 from keys.hierarchy import enrol_official, renew_root, sign_root_list
@@ -58,7 +58,7 @@ def enrol(session: Session, keys: SoftwareKeyStore, now: datetime) -> None:
         official_passphrase=cases.OFFICIAL_PASSPHRASE,
         operations_passphrase=cases.OPERATIONS_PASSPHRASE,
         now=now,
-        approve=open_custodians(session, keys, cases.CUSTODIANS, now).approver("enrol", now),
+        approve=approver("enrol", open_custodians(session, keys, cases.CUSTODIANS, now), now),
     )
 
 
@@ -99,7 +99,7 @@ def test_a_reinstatement_needs_an_approval_of_its_own(
     def suspend_and_reinstate(moment: datetime) -> None:
         with transaction(recorded) as session:
             revoke_certificate(session, "seal", reason=HOLD, actor=SERVICE, now=moment)
-            approve = open_custodians(session, keys, cases.CUSTODIANS, moment).approver("reinstate", moment)
+            approve = approver("reinstate", open_custodians(session, keys, cases.CUSTODIANS, moment), moment)
             reinstate_certificate(session, "seal", approve=approve, actor=SERVICE, now=moment)
 
     suspend_and_reinstate(now)
@@ -197,7 +197,7 @@ def test_the_next_root_is_approved_by_custodians_of_the_one_before(
     with transaction(recorded) as session:
         custodians = open_custodians(session, keys, cases.CUSTODIANS, now)
         medium = SoftwareKeyStore(tmp_path / "medium", FAST)
-        renew_root(keys, medium, "sandi akar kedua", now=now, approve=custodians.approver("renew", now))
+        renew_root(keys, medium, "sandi akar kedua", now=now, approve=approver("renew", custodians, now))
         record_folder(session, keys, now)
         assert len(our_roots(session)) == 2
     assert unapproved(recorded) == [("official-head", "issued")]
@@ -215,5 +215,5 @@ def test_a_revoked_custodian_cannot_date_an_approval_back(
     head = keys.certificates("official-head")[0]
     with transaction(recorded) as session:
         record_folder(session, keys, later)
-        record_approval(session, head, custodians.approver("enrol", now)("official-head", head), later)
+        record_approval(session, head, approver("enrol", custodians, now)("official-head", head), later)
     assert unapproved(recorded) == [("official-head", "issued")]

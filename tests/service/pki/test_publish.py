@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from keys.approval import approver
 from keys.hierarchy import renew_key
 from keys.profiles import ISSUING_CA
 from keys.software import SoftwareKeyStore
@@ -112,7 +113,7 @@ def test_a_compromise_counts_from_its_day(published: Engine, keys: SoftwareKeySt
 
 
 def reinstate(session: Session, keys: SoftwareKeyStore, now: datetime) -> None:
-    approve = open_custodians(session, keys, cases.CUSTODIANS, now).approver("reinstate", now)
+    approve = approver("reinstate", open_custodians(session, keys, cases.CUSTODIANS, now), now)
     reinstate_certificate(session, "official-head", approve=approve, actor=SERVICE, now=now)
 
 
