@@ -323,7 +323,7 @@ def life(
     cases.make_keys(settings.effective_keys_folder, moment)
     app = asking.create_app(settings, engine)
     life = Life(app, engine, settings)
-    passphrases = (cases.OPERATIONS_PASSPHRASE, cases.OFFICIAL_PASSPHRASE, cases.ROOT_PASSPHRASE)
+    passphrases = (*cases.PASSPHRASES.values(), cases.OFFICIAL_PASSPHRASE)
     life.keys = kept_keys(settings.effective_keys_folder, passphrases)
     with transaction(engine) as session:
         city = cases.make_city(session, moment, settings=settings)

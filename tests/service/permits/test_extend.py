@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from keys import profiles
-from keys.hierarchy import generations, load_trust_anchors, renew_key, sign_root_list
+from keys.hierarchy import generations, load_trust_anchors, renew_key, renew_root, sign_root_list
 from keys.profiles import Profile
 from keys.software import SoftwareKeyStore
 from keys.timestamp import Timestamper
@@ -63,6 +63,9 @@ class House:
         )
 
     def renew(self, profile: Profile, issuer_passphrase: str, passphrase: str) -> None:
+        if profile is profiles.ROOT:
+            renew_root(self.keys, self.keys, passphrase, now=self.now)
+            return
         renew_key(
             self.keys, profile, passphrase=passphrase, issuer_passphrase=issuer_passphrase, now=self.now
         )

@@ -50,7 +50,7 @@ CALLS = (
     "renameat2", "link", "linkat", "unlink", "unlinkat",
 )  # fmt: skip
 FAULTS = {"EIO": "error=EIO", "ENOSPC": "error=ENOSPC", "SIGKILL": "signal=SIGKILL"}
-PASSPHRASES = (cases.OPERATIONS_PASSPHRASE, cases.OFFICIAL_PASSPHRASE, cases.ROOT_PASSPHRASE)
+PASSPHRASES = (*cases.PASSPHRASES.values(), cases.OFFICIAL_PASSPHRASE)
 _CALL = re.compile(r"(\w+)\(")
 
 
