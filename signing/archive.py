@@ -15,31 +15,17 @@ from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils.decode_limits import DecodePurpose
 from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
-from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESSubIndic
+from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed
 from pyhanko.sign.general import extract_certificate_info
-from pyhanko.sign.validation.ades import (
-    ades_basic_validation,
-    ades_timestamp_validation,
-    ades_with_time_validation,
-)
+from pyhanko.sign.validation.ades import ades_timestamp_validation
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
-from pyhanko.sign.validation.policy_decl import (
-    LocalKnowledge,
-    SignatureValidationSpec,
-    bootstrap_validation_data_handlers,
-)
-from pyhanko.sign.validation.status import SignatureStatus, TimestampSignatureStatus
-from pyhanko_certvalidator.context import ValidationDataHandlers
-from pyhanko_certvalidator.ltv.poe import POEManager
-from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
+from pyhanko.sign.validation.policy_decl import LocalKnowledge
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
+from signing.judgement import Judged, Judgement, judge_digest, judge_signature, rest_on, time_stamp_tokens
+from signing.trust import Trust, judge_at
 from signing.update import run
-
-SIGNATURE_TIME_STAMP = "signature_time_stamp_token"
-
-_DIGESTS = ("sha256", "sha384", "sha512")
 
 _CLOCK_SKEW = timedelta(minutes=1)
 """How far the clocks of two time-stamping authorities may differ."""
@@ -75,95 +61,66 @@ def archive_stamps(signature: EmbeddedPdfSignature) -> list[EmbeddedPdfSignature
     ]
 
 
-def judge_at(
-    at: datetime, policy: SignatureValidationSpec
-) -> tuple[ValidationTimingInfo, ValidationDataHandlers]:
-    """Give pyHanko the time to judge at, which its own handlers would take from the machine's clock."""
-    timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
-    poes = POEManager(current_dt_override=at)
-    return timing, bootstrap_validation_data_handlers(policy, timing, poe_manager_override=poes)
-
-
-def judge_archived(
-    signature: EmbeddedPdfSignature, policy: SignatureValidationSpec, at: datetime
-) -> tuple[AdESSubIndic, datetime | None]:
-    """Judge a signature under archive time stamps; give the sub-indication and its proven time.
+def judge_archived(signature: EmbeddedPdfSignature, trust: Trust, at: datetime) -> Judgement:
+    """Judge a signature under archive time stamps.
 
     The last time stamp must hold at `at`. Each proves that what it covers existed at its time: there the
     one before it must have held, and at the time of the first the signature with its own time stamp, each
     by the validation data in the document of then (EN 319 102-1 §5.6.3.4). A signature without a time stamp
-    of its own is proven at the time of the first (EN 319 142-1 §6.3). `policy` knows all validation data;
+    of its own is proven at the time of the first (EN 319 142-1 §6.3). `trust` knows all validation data;
     what came later can only speak against a certificate, by a revocation before its use.
     """
-    crls = policy.local_knowledge.known_crls
+    crls = trust.knowledge.known_crls
+    judged: list[Judged] = []
     for stamp in reversed(archive_stamps(signature)):
-        found, used = _judge_stamp(stamp, policy, at)
-        if found is not AdESPassed.OK:
-            return found, None
-        if _revoked(used, crls, at):
-            return AdESIndeterminate.REVOKED_NO_POE, None
-        at = _stamped_at(stamp)
+        judged.append(_judge_stamp(stamp, trust, at, crls))
+        if judged[-1].sub_indication is not AdESPassed.OK:
+            return Judgement(judged[-1].sub_indication, archive_stamps=tuple(judged))
+        at = stamped_at(stamp)
         covered = HistoricalResolver(signature.reader, revision=stamp.signed_revision)
-        policy = replace(policy, local_knowledge=embedded_knowledge(covered))
-    stamped = is_time_stamped(signature)
-    timing, handlers = judge_at(at, policy)
-    result = run(
-        (ades_with_time_validation if stamped else ades_basic_validation)(
-            signature.signed_data,
-            policy,
-            timing_info=timing,
-            raw_digest=signature.compute_digest(),
-            validation_data_handlers=handlers,
-        )
+        trust = replace(trust, knowledge=embedded_knowledge(covered))
+    found = replace(judge_signature(signature, trust, at), archive_stamps=tuple(judged))
+    if found.signature is None or (time_stamp_tokens(signature) and not found.proven_at):
+        return found
+    proven_at = found.proven_at or at
+    late = _revoked(found.signature.path, crls, proven_at)
+    if found.own_stamp:
+        late = late or _revoked(found.own_stamp.path, crls, at)
+    passed = found.sub_indication is AdESPassed.OK
+    return replace(
+        found,
+        sub_indication=AdESIndeterminate.REVOKED_NO_POE if passed and late else found.sub_indication,
+        proven_at=proven_at,
     )
-    status = result.api_status
-    proof: TimestampSignatureStatus | None = status.timestamp_validity if status else None
-    if not status or (stamped and not (proof and proof.valid and proof.trusted)):
-        return result.ades_subindic, None
-    proven_at = proof.timestamp if proof else at
-    late = (proof and _revoked(_used(proof), crls, at)) or _revoked(_used(status), crls, proven_at)
-    passed = result.ades_subindic is AdESPassed.OK
-    return AdESIndeterminate.REVOKED_NO_POE if passed and late else result.ades_subindic, proven_at
-
-
-def is_time_stamped(signature: EmbeddedPdfSignature) -> bool:
-    """Tell whether a signature carries a time stamp of its own (EN 319 122-1 §5.3)."""
-    unsigned = signature.signer_info["unsigned_attrs"] or ()
-    return any(attribute["type"].native == SIGNATURE_TIME_STAMP for attribute in unsigned)
 
 
 def _judge_stamp(
-    stamp: EmbeddedPdfSignature, policy: SignatureValidationSpec, at: datetime
-) -> tuple[AdESSubIndic, list[asn1_x509.Certificate]]:
-    """Judge a document time stamp by what must hold of it at a later time; give the certificates used."""
+    stamp: EmbeddedPdfSignature, trust: Trust, at: datetime, late_crls: Sequence[CRLContainer]
+) -> Judged:
+    """Judge a document time stamp by what must hold of it at a later time."""
     certificate = extract_certificate_info(stamp.signed_data).signer_cert
-    stamped_at = _stamped_at(stamp)
-    if stamp.external_md_algorithm not in _DIGESTS:
-        return AdESIndeterminate.CRYPTO_CONSTRAINTS_FAILURE, []
-    if not certificate.not_valid_before <= stamped_at <= min(certificate.not_valid_after, at + _CLOCK_SKEW):
-        return AdESIndeterminate.TIMESTAMP_ORDER_FAILURE, []
-    timing, handlers = judge_at(at, policy)
+    strong = judge_digest(stamp.external_md_algorithm, trust, at)
+    if strong is not AdESPassed.OK:
+        return Judged(strong, at, trust, path=(certificate,))
+    end = min(certificate.not_valid_after, at + _CLOCK_SKEW)
+    if not certificate.not_valid_before <= stamped_at(stamp) <= end:
+        return Judged(AdESIndeterminate.TIMESTAMP_ORDER_FAILURE, at, trust, path=(certificate,))
     digest: bytes = stamp.compute_digest()
     result = run(
         ades_timestamp_validation(
             stamp.signed_data,
-            policy,
             # The digest is by the algorithm that the time stamp itself names.
             expected_tst_imprint=lambda _algorithm: digest,
-            timing_info=timing,
-            validation_data_handlers=handlers,
+            **judge_at(trust, at),
         )
     )
-    return result.ades_subindic, _used(result.api_status) if result.api_status else []
+    judged = rest_on(Judged(result.ades_subindic, at, trust, path=(certificate,)), result.api_status)
+    late = result.ades_subindic is AdESPassed.OK and _revoked(judged.path, late_crls, at)
+    return replace(judged, sub_indication=AdESIndeterminate.REVOKED_NO_POE) if late else judged
 
 
-def _used(status: SignatureStatus) -> list[asn1_x509.Certificate]:
-    """List the certificates that a validation rests on, without the trust anchor."""
-    path = status.validation_path
-    return list(path.iter_certs(include_root=False)) if path else [status.signing_cert]
-
-
-def _stamped_at(stamp: EmbeddedPdfSignature) -> datetime:
+def stamped_at(stamp: EmbeddedPdfSignature) -> datetime:
+    """Read the time that a document time stamp states."""
     at: datetime = stamp.signed_data["encap_content_info"]["content"].parsed["gen_time"].native
     return at
 

@@ -19,8 +19,8 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from keys.timestamp import Timestamper
-from signing.archive import SIGNATURE_TIME_STAMP, is_time_stamped
 from signing.errors import NothingToExtend, SignatureDoesNotFit, UnreadableDocument
+from signing.judgement import time_stamp_tokens
 from signing.sign import time_stamp_token
 from signing.update import INVISIBLE, UpdateWriter, run
 
@@ -47,7 +47,7 @@ def extend_to_lt(
     signature = next((each for each in signatures if each.sig_object_type == "/Sig"), None)
     if signature is None:
         raise NothingToExtend("The document carries no signature.")
-    if not is_time_stamped(signature):
+    if not time_stamp_tokens(signature):
         raise NothingToExtend("The signature carries no time stamp, so B-LT would prove no time.")
     _add_validation_data(writer, pdf, signature, certificates, crls, ocsp_responses)
     output = io.BytesIO()
@@ -103,9 +103,7 @@ def newest_certificates(pdf: bytes) -> list[x509.Certificate]:
     if not signatures:
         raise NothingToExtend("The document carries no signature.")
     newest = signatures[-1]
-    unsigned = newest.signer_info["unsigned_attrs"] or ()
-    stamps = (each for each in unsigned if each["type"].native == SIGNATURE_TIME_STAMP)
-    containers = [newest.signed_data, *(token["content"] for each in stamps for token in each["values"])]
+    containers = [newest.signed_data, *(token["content"] for token in time_stamp_tokens(newest))]
     found = {each.chosen.dump() for container in containers for each in container["certificates"]}
     return [x509.load_der_x509_certificate(der) for der in sorted(found)]
 

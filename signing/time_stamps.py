@@ -9,9 +9,9 @@ from pyhanko.sign.ades.report import AdESPassed
 from pyhanko.sign.validation.ades import ades_timestamp_validation
 from pyhanko.sign.validation.policy_decl import LocalKnowledge
 
-from signing.archive import judge_at
 from signing.errors import TimestampUnavailable
-from signing.trust import Anchors, read_lists, trust_policy
+from signing.policy import current_policy
+from signing.trust import Anchors, Trust, judge_at, read_lists
 from signing.update import run
 
 
@@ -29,21 +29,19 @@ def verify_time_stamp(
     nothing on it is revoked by a list (DER) that is fresh: an authority whose lists are unknown is not used.
     Raises TimestampUnavailable, which names the sub-indication.
     """
-    policy = trust_policy(
+    trust = Trust(
         Anchors((), anchors),
+        current_policy(),
         LocalKnowledge(known_crls=read_lists(crls)),
         judges_signers=True,
         judges_authorities=True,
     )
-    timing, handlers = judge_at(at, policy)
     try:
         result = run(
             ades_timestamp_validation(
                 cms.ContentInfo.load(token, strict=True)["content"],
-                policy,
                 expected_tst_imprint=lambda _algorithm: digest,
-                timing_info=timing,
-                validation_data_handlers=handlers,
+                **judge_at(trust, at),
             )
         )
     except Exception as error:  # Parsers leak whatever a broken token provokes.

@@ -1,7 +1,9 @@
-"""Whom a validation trusts, and for what: its trust anchors, and whose revocation must be known."""
+"""Whom and what a validation trusts: trust anchors, algorithms, and what must be known of revocation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from asn1crypto import crl as asn1_crl
 from asn1crypto import x509 as asn1_x509
@@ -12,16 +14,26 @@ from pyhanko.sign.validation.policy_decl import (
     RevinfoOnlineFetchingRule,
     RevocationInfoGatheringSpec,
     SignatureValidationSpec,
+    bootstrap_validation_data_handlers,
 )
 from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.ltv.poe import POEManager
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo, ValidationTimingParams
 from pyhanko_certvalidator.policy_decl import (
     CertRevTrustPolicy,
     RevocationCheckingPolicy,
     RevocationCheckingRule,
 )
 from pyhanko_certvalidator.registry import SimpleTrustManager
-from pyhanko_certvalidator.revinfo.archival import CRLContainer
+from pyhanko_certvalidator.revinfo.archival import (
+    CRLContainer,
+    OCSPContainer,
+    RevinfoUsability,
+    RevinfoUsabilityRating,
+)
+
+from signing.policy import AlgorithmUsage, Policy
 
 TIME_ANCHOR_FILES = "timestamping/*.pem"
 """Within the keys' folder: `NAME.pem` holds the root of another house's time-stamping authority NAME, and the
@@ -38,6 +50,11 @@ class Anchors:
     signing: Sequence[x509.Certificate]
     time: Sequence[x509.Certificate] = ()
 
+    @property
+    def stamping(self) -> list[x509.Certificate]:
+        """The trust anchors for time stamps."""
+        return [*self.signing, *filter(is_self_issued, self.time)]
+
     def have_list(self, lists: Sequence[CRLContainer]) -> bool:
         """Tell whether a signing anchor's own revocation list is there, so that it judges authorities."""
         return any(
@@ -50,32 +67,123 @@ def read_lists(crls: Sequence[bytes]) -> list[CRLContainer]:
     return [CRLContainer(asn1_crl.CertificateList.load(der)) for der in crls]
 
 
-def trust_policy(
-    anchors: Anchors, knowledge: LocalKnowledge, *, judges_signers: bool, judges_authorities: bool
-) -> SignatureValidationSpec:
-    """Say whom to trust, whose revocation must be known, and that nothing may be fetched."""
+@dataclass(frozen=True)
+class Trust:
+    """What one judgement rests on: `knowledge` holds certificates and revocation data, none believed yet.
+
+    `judges_signers` and `judges_authorities` say whose revocation must be known.
+    """
+
+    anchors: Anchors
+    policy: Policy
+    knowledge: LocalKnowledge = field(default_factory=LocalKnowledge)
+    judges_signers: bool = False
+    judges_authorities: bool = False
+
+
+def judge_at(trust: Trust, at: datetime, proven_at: datetime | None = None) -> dict[str, Any]:
+    """Give the arguments for pyHanko's validation at a time, which it would take from the machine's clock.
+
+    A signature's algorithms are judged at `proven_at`, where a time stamp claims that, and everything else
+    `at`. Nothing may be fetched.
+    """
+    timing = ValidationTimingInfo(validation_time=at, best_signature_time=at, point_in_time_validation=True)
+    spec = _specify(trust, AlgorithmUsage(trust.policy, proven_at or at), AlgorithmUsage(trust.policy, at))
+    poes = POEManager(current_dt_override=at)
+    return {
+        "validation_spec": spec,
+        "timing_info": timing,
+        "validation_data_handlers": bootstrap_validation_data_handlers(
+            spec, timing, poe_manager_override=poes
+        ),
+    }
+
+
+def _specify(trust: Trust, signatures: AlgorithmUsage, stamps: AlgorithmUsage) -> SignatureValidationSpec:
     required, unchecked = RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, RevocationCheckingRule.NO_CHECK
     checking = RevocationCheckingPolicy(
-        ee_certificate_rule=required if judges_signers else unchecked,
-        intermediate_ca_cert_rule=required if judges_authorities else unchecked,
+        ee_certificate_rule=required if trust.judges_signers else unchecked,
+        intermediate_ca_cert_rule=required if trust.judges_authorities else unchecked,
     )
 
-    def up_to(roots: Sequence[x509.Certificate]) -> CertValidationPolicySpec:
+    def up_to(roots: Sequence[x509.Certificate], algorithms: AlgorithmUsage) -> CertValidationPolicySpec:
         return CertValidationPolicySpec(
             # An explicit list, even an empty one, keeps the operating system's anchors out.
             trust_manager=SimpleTrustManager.build(trust_roots=_parse(roots)),
             revinfo_policy=CertRevTrustPolicy(checking),
+            algorithm_usage_policy=algorithms,
         )
 
-    completing = [each for each in anchors.time if not is_self_issued(each)]
+    anchors = trust.anchors
     return SignatureValidationSpec(
-        cert_validation_policy=up_to(anchors.signing),
-        ts_cert_validation_policy=up_to([*anchors.signing, *filter(is_self_issued, anchors.time)]),
+        cert_validation_policy=up_to(anchors.signing, signatures),
+        ts_cert_validation_policy=up_to(anchors.stamping, stamps),
         # pyHanko demands no usage unless told, and would take a TSA's certificate for a signer's.
         key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
-        local_knowledge=replace(knowledge, known_certs=[*knowledge.known_certs, *_parse(completing)]),
+        local_knowledge=_limit_age(trust),
     )
+
+
+def _limit_age(trust: Trust) -> LocalKnowledge:
+    """Add the certificates that complete chains, and an age to what tells of revocation."""
+    completing = [each for each in trust.anchors.time if not is_self_issued(each)]
+    roots = {anchor.subject.dump() for anchor in _parse(trust.anchors.stamping)}
+    policy, knowledge = trust.policy, trust.knowledge
+    return replace(
+        knowledge,
+        known_certs=[*knowledge.known_certs, *_parse(completing)],
+        known_crls=[
+            _AgingList(
+                each.crl_data,
+                policy.trust_anchors_days
+                if each.crl_data.issuer.dump() in roots
+                else policy.other_issuers_days,
+            )
+            for each in knowledge.known_crls
+        ],
+        known_ocsps=[
+            _AgingResponse(each.ocsp_response_data, each.index, policy.other_issuers_days)
+            for each in knowledge.known_ocsps
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class _AgingList(CRLContainer):
+    """A revocation list that is stale after so many days, whatever it says itself."""
+
+    days: int
+
+    def usable_at(
+        self, policy: CertRevTrustPolicy, timing_params: ValidationTimingParams
+    ) -> RevinfoUsability:
+        found = super().usable_at(policy, timing_params)
+        return _unless_older(found, self.issuance_date, self.days, timing_params)
+
+
+@dataclass(frozen=True)
+class _AgingResponse(OCSPContainer):
+    """An OCSP response that is stale after so many days, whatever it says itself."""
+
+    days: int = 0
+
+    def usable_at(
+        self, policy: CertRevTrustPolicy, timing_params: ValidationTimingParams
+    ) -> RevinfoUsability:
+        found = super().usable_at(policy, timing_params)
+        return _unless_older(found, self.issuance_date, self.days, timing_params)
+
+
+def _unless_older(
+    found: RevinfoUsability, signed_at: datetime | None, days: int, timing: ValidationTimingParams
+) -> RevinfoUsability:
+    if found.rating is not RevinfoUsabilityRating.OK or signed_at is None:
+        return found
+    ends = signed_at + timedelta(days=days)
+    if timing.validation_time <= ends:
+        return found
+    return RevinfoUsability(RevinfoUsabilityRating.STALE, ends, timing.validation_time)
 
 
 def is_self_issued(certificate: x509.Certificate) -> bool:

@@ -18,25 +18,16 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
-from pyhanko.sign.validation.ades import (
-    ades_basic_validation,
-    ades_with_time_validation,
-)
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
-from pyhanko.sign.validation.policy_decl import LocalKnowledge, SignatureValidationSpec
+from pyhanko.sign.validation.policy_decl import LocalKnowledge
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
-from signing.archive import (
-    archive_stamps,
-    embedded_knowledge,
-    is_time_stamped,
-    judge_archived,
-    judge_at,
-)
+from signing.archive import archive_stamps, embedded_knowledge, judge_archived
 from signing.container import container_intact, updates_intact
 from signing.errors import UnreadableDocument
-from signing.trust import Anchors, read_lists, trust_policy
-from signing.update import run
+from signing.judgement import judge_signature, time_stamp_tokens
+from signing.policy import Policy, current_policy
+from signing.trust import Anchors, Trust, read_lists
 
 
 class Indication(StrEnum):
@@ -103,12 +94,14 @@ def validate_document(
     at: datetime,
     crls: Sequence[bytes] = (),
     time_anchors: Sequence[x509.Certificate] = (),
+    policy: Policy | None = None,
     decode_limits: DecodeLimits | None = None,
 ) -> ValidationReport:
     """Validate every signature of a PDF at the time `at` (aware), up to the given trust anchors only.
 
     `time_anchors` are trusted for time stamps alone: roots of other houses' time-stamping authorities, and
-    certificates between.
+    certificates between. `policy` says which algorithms and how old revocation data are accepted: the current
+    one unless told. Algorithms are judged at the proven time of what they were used for.
 
     Without `crls` (DER), and validation data in the document, revocation is not judged. With them, every
     certificate below an authority must be found unrevoked on a CRL, or by an OCSP response, that is fresh
@@ -144,7 +137,8 @@ def validate_document(
     if not signatures:
         return ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
     anchors = Anchors(trust_anchors, time_anchors)
-    reports = tuple(_validate_signature(pdf, signature, anchors, crls, at) for signature in signatures)
+    trust = Trust(anchors, policy or current_policy())
+    reports = tuple(_validate_signature(pdf, signature, trust, crls, at) for signature in signatures)
     worst = max(reports, key=lambda report: _SEVERITY.index(report.indication))
     reasons = tuple(dict.fromkeys(reason for report in reports for reason in report.reasons))
     return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
@@ -163,18 +157,16 @@ def _malformed() -> ValidationReport:
     return ValidationReport(Indication.TOTAL_FAILED, "FORMAT_FAILURE", ("malformed_signature",), ())
 
 
-def _policy(
-    signature: EmbeddedPdfSignature, anchors: Anchors, crls: Sequence[bytes]
-) -> SignatureValidationSpec:
-    """Say whom to trust, what is known about revocation, and whose revocation must be known."""
+def _know(trust: Trust, signature: EmbeddedPdfSignature, crls: Sequence[bytes]) -> Trust:
+    """Add what is known about revocation, and so whose revocation must be known."""
     embedded = embedded_knowledge(signature.reader)
     lists = [*read_lists(crls), *embedded.known_crls]
     archived = bool(archive_stamps(signature))
-    return trust_policy(
-        anchors,
-        replace(embedded, known_crls=lists),
+    return replace(
+        trust,
+        knowledge=replace(embedded, known_crls=lists),
         judges_signers=archived or bool(lists or embedded.known_ocsps),
-        judges_authorities=archived or anchors.have_list(lists),
+        judges_authorities=archived or trust.anchors.have_list(lists),
     )
 
 
@@ -192,16 +184,18 @@ class _Integrity:
 def _validate_signature(
     pdf: bytes,
     signature: EmbeddedPdfSignature,
-    anchors: Anchors,
+    trust: Trust,
     crls: Sequence[bytes],
     at: datetime,
 ) -> SignatureReport:
     try:
-        policy = _policy(signature, anchors, crls)
+        trust = _know(trust, signature, crls)
         signature.compute_integrity_info()  # type: ignore[no-untyped-call]
         integrity = _integrity(pdf, signature)
         level = _level(signature)
-        sub_indication, timestamped_at = _ades(signature, level, policy, at)
+        judge = judge_archived if archive_stamps(signature) else judge_signature
+        judgement = judge(signature, trust, at)
+        sub_indication, timestamped_at = judgement.sub_indication, judgement.proven_at
         certificate = signature.signer_cert
         signer, der = certificate.subject.native.get("common_name"), certificate.dump()
         signed_at = signature.self_reported_timestamp
@@ -241,30 +235,6 @@ def _validate_signature(
     )
 
 
-def _ades(
-    signature: EmbeddedPdfSignature, level: str | None, policy: SignatureValidationSpec, at: datetime
-) -> tuple[AdESSubIndic, datetime | None]:
-    """Run the validation process that suits the document (EN 319 102-1 §5.3, §5.5 or §5.6).
-
-    Give the sub-indication and the proven time of the signature.
-    """
-    if archive_stamps(signature):
-        return judge_archived(signature, policy, at)
-    validate = ades_basic_validation if level in (None, "B-B") else ades_with_time_validation
-    timing, handlers = judge_at(at, policy)
-    result = run(
-        validate(
-            signature.signed_data,
-            policy,
-            timing_info=timing,
-            raw_digest=signature.compute_digest(),
-            validation_data_handlers=handlers,
-        )
-    )
-    stamp = result.api_status.timestamp_validity if result.api_status else None
-    return result.ades_subindic, stamp.timestamp if stamp and stamp.valid and stamp.trusted else None
-
-
 def _in_force(certificate: asn1_x509.Certificate, signed: datetime) -> AdESSubIndic:
     """Judge the proven time of signing by the signer's certificate (EN 319 102-1 §5.5.4).
 
@@ -286,7 +256,7 @@ def _level(signature: EmbeddedPdfSignature) -> str | None:
     if not cades or not signed & {"signing_certificate", "signing_certificate_v2"}:
         return None
     stamps = archive_stamps(signature)
-    if not (stamps or is_time_stamped(signature)):
+    if not (stamps or time_stamp_tokens(signature)):
         return "B-B"
     issuer = signature.signer_cert.issuer
     if not _tells_of(embedded_knowledge(signature.reader), issuer):
