@@ -7,7 +7,13 @@ from datetime import datetime
 from asn1crypto import cms, tsp
 from asn1crypto import x509 as asn1_x509
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESSubIndic
-from pyhanko.sign.validation.ades import ades_basic_validation, ades_with_time_validation
+from pyhanko.sign.validation.ades import (
+    AdESBasicValidationResult,
+    ades_basic_validation,
+    ades_timestamp_validation,
+    ades_with_time_validation,
+)
+from pyhanko.sign.validation.generic_cms import message_imprint_checker
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureStatus
 
@@ -36,7 +42,8 @@ class Judged:
 class Judgement:
     """A signature's sub-indication and the time proven by its time stamp, if any.
 
-    `signature` is nothing when its archive time stamps, the last one first, failed before.
+    `signature` is what was found of it by itself, whatever its time stamps prove or do not; nothing when
+    its archive time stamps, the last one first, failed before.
     """
 
     sub_indication: AdESSubIndic
@@ -56,7 +63,7 @@ def judge_signature(signature: EmbeddedPdfSignature, trust: Trust, at: datetime)
         )
     )
     status = result.api_status
-    judged = rest_on(Judged(result.ades_subindic, at, trust), status)
+    judged = rest_on(Judged(_without_time(result), at, trust), status)
     proof = status.timestamp_validity if status else None
     if proof is None or not (proof.valid and proof.trusted):
         return Judgement(result.ades_subindic, signature=judged)
@@ -69,6 +76,33 @@ def judge_signature(signature: EmbeddedPdfSignature, trust: Trust, at: datetime)
         judged,
         own_stamp=rest_on(Judged(weak[0] if weak else AdESPassed.OK, at, trust), proof),
     )
+
+
+def _without_time(result: AdESBasicValidationResult[SignatureStatus]) -> AdESSubIndic:
+    """Read what basic validation found of a signature, before its time stamps were looked at."""
+    status = result.api_status
+    if status is None or not (status.intact and status.valid):
+        return result.ades_subindic
+    return status.trust_problem_indic or AdESPassed.OK
+
+
+def judge_token(
+    signature: EmbeddedPdfSignature, token: cms.ContentInfo, trust: Trust, at: datetime
+) -> Judged:
+    """Judge one time stamp of a signature (EN 319 102-1 §5.4), whose container may complete its chain."""
+    weak = judge_imprint(read_time(token), trust, at)
+    beside = [each.chosen for each in signature.signed_data["certificates"]]
+    known = [*trust.knowledge.known_certs, *beside]
+    trust = replace(trust, knowledge=replace(trust.knowledge, known_certs=known))
+    result = run(
+        ades_timestamp_validation(
+            token["content"],
+            expected_tst_imprint=message_imprint_checker(signature.signer_info),
+            **judge_at(trust, at),
+        )
+    )
+    found = weak if result.ades_subindic is AdESPassed.OK else result.ades_subindic
+    return rest_on(Judged(found, at, trust), result.api_status)
 
 
 def time_stamp_tokens(signature: EmbeddedPdfSignature) -> list[cms.ContentInfo]:

@@ -18,14 +18,16 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
+from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.policy_decl import LocalKnowledge
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from signing.archive import archive_stamps, embedded_knowledge, judge_archived
 from signing.container import container_intact, updates_intact
+from signing.details import Check, SignatureDetails, detail_signature
 from signing.errors import UnreadableDocument
-from signing.judgement import judge_signature, time_stamp_tokens
+from signing.judgement import Judgement, judge_signature, time_stamp_tokens
 from signing.policy import Policy, current_policy
 from signing.trust import Anchors, Trust, read_lists
 
@@ -51,7 +53,8 @@ class SignatureReport:
     nothing when it is not PAdES. `signed_at` is the signer's claim, `timestamped_at` the time proven by a
     valid signature time stamp. `coverage_entire_file` is false also where only
     validation data follows the last signature or document time stamp. `modification_level` is NONE,
-    LTA_UPDATES, FORM_FILLING, ANNOTATIONS or OTHER.
+    LTA_UPDATES, FORM_FILLING, ANNOTATIONS or OTHER. `details` are there when they were asked for and the
+    signature is not malformed.
     """
 
     field_name: str
@@ -66,6 +69,7 @@ class SignatureReport:
     coverage_entire_file: bool
     modification_level: str
     docmdp_ok: bool
+    details: SignatureDetails | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ def validate_document(
     crls: Sequence[bytes] = (),
     time_anchors: Sequence[x509.Certificate] = (),
     policy: Policy | None = None,
+    detailed: bool = False,
     decode_limits: DecodeLimits | None = None,
 ) -> ValidationReport:
     """Validate every signature of a PDF at the time `at` (aware), up to the given trust anchors only.
@@ -138,7 +143,9 @@ def validate_document(
         return ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
     anchors = Anchors(trust_anchors, time_anchors)
     trust = Trust(anchors, policy or current_policy())
-    reports = tuple(_validate_signature(pdf, signature, trust, crls, at) for signature in signatures)
+    reports = tuple(
+        _validate_signature(pdf, signature, trust, crls, at, detailed=detailed) for signature in signatures
+    )
     worst = max(reports, key=lambda report: _SEVERITY.index(report.indication))
     reasons = tuple(dict.fromkeys(reason for report in reports for reason in report.reasons))
     return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
@@ -170,6 +177,16 @@ def _know(trust: Trust, signature: EmbeddedPdfSignature, crls: Sequence[bytes]) 
     )
 
 
+_CHECKS_IN_FILE = {
+    "format": "not_pades",
+    "container": "container_altered",
+    "coverage": "not_whole_file",
+    "modifications": "modified_after_signing",
+    "certification": "certification_violated",
+}
+"""The checks of a signature's place in the file, and the reason that each gives when it fails."""
+
+
 @dataclass(frozen=True)
 class _Integrity:
     """What holds of a signature's place in the file, whoever signed."""
@@ -187,6 +204,8 @@ def _validate_signature(
     trust: Trust,
     crls: Sequence[bytes],
     at: datetime,
+    *,
+    detailed: bool,
 ) -> SignatureReport:
     try:
         trust = _know(trust, signature, crls)
@@ -195,52 +214,86 @@ def _validate_signature(
         level = _level(signature)
         judge = judge_archived if archive_stamps(signature) else judge_signature
         judgement = judge(signature, trust, at)
-        sub_indication, timestamped_at = judgement.sub_indication, judgement.proven_at
-        certificate = signature.signer_cert
-        signer, der = certificate.subject.native.get("common_name"), certificate.dump()
-        signed_at = signature.self_reported_timestamp
+        sub_indication = _in_force(signature.signer_cert, judgement)
+        faults = _find_faults(integrity, level)
+        in_file = [Check(check, fault not in faults) for check, fault in _CHECKS_IN_FILE.items()]
+        indication, name = _judge(sub_indication, faults)
+        return SignatureReport(
+            field_name=signature.field_name,
+            indication=indication,
+            sub_indication=name,
+            reasons=_name_reasons(sub_indication, faults),
+            level=level,
+            signer=_name_signer(signature.signer_cert),
+            signer_certificate=signature.signer_cert.dump(),
+            signed_at=signature.self_reported_timestamp,
+            timestamped_at=judgement.proven_at,
+            coverage_entire_file=integrity.coverage_entire_file,
+            modification_level=integrity.modification_level,
+            docmdp_ok=integrity.docmdp_ok,
+            details=_tell(signature, judgement, sub_indication, in_file, at) if detailed else None,
+        )
+    except SignatureValidationError as error:
+        # Without its certificate nothing else can be told of a signature (EN 319 102-1 §5.2.3).
+        indication, name = _judge(error.ades_subindication, ())
+        return _bare_report(signature.field_name, indication, name, name.lower() if name else "")
     except MemoryError:
         raise
     except Exception:  # The parts of a signature are parsed as late as here, and leak as the file's do.
-        return SignatureReport(
-            field_name=signature.field_name,
-            indication=Indication.TOTAL_FAILED,
-            sub_indication="FORMAT_FAILURE",
-            reasons=("malformed_signature",),
-            level=None,
-            signer=None,
-            signer_certificate=None,
-            signed_at=None,
-            timestamped_at=None,
-            coverage_entire_file=False,
-            modification_level="OTHER",
-            docmdp_ok=False,
+        return _bare_report(
+            signature.field_name, Indication.TOTAL_FAILED, "FORMAT_FAILURE", "malformed_signature"
         )
-    if sub_indication is AdESPassed.OK and timestamped_at:
-        sub_indication = _in_force(certificate, timestamped_at)
-    indication, name, reasons = _judge(sub_indication, integrity, level)
+
+
+def _tell(
+    signature: EmbeddedPdfSignature,
+    judgement: Judgement,
+    sub_indication: AdESSubIndic,
+    in_file: Sequence[Check],
+    at: datetime,
+) -> SignatureDetails | None:
+    try:
+        return detail_signature(signature, judgement, sub_indication, in_file, at)
+    except MemoryError:
+        raise
+    except Exception:  # What cannot be told of in detail is judged all the same.
+        return None
+
+
+def _name_signer(certificate: asn1_x509.Certificate) -> str | None:
+    """Read the common name that a certificate gives: it may have none, or several."""
+    names = (certificate.subject.native or {}).get("common_name")
+    return ", ".join(names) if isinstance(names, list) else names
+
+
+def _bare_report(
+    field_name: str, indication: Indication, sub_indication: str | None, reason: str
+) -> SignatureReport:
     return SignatureReport(
-        field_name=signature.field_name,
+        field_name=field_name,
         indication=indication,
-        sub_indication=name,
-        reasons=reasons,
-        level=level,
-        signer=signer,
-        signer_certificate=der,
-        signed_at=signed_at,
-        timestamped_at=timestamped_at,
-        coverage_entire_file=integrity.coverage_entire_file,
-        modification_level=integrity.modification_level,
-        docmdp_ok=integrity.docmdp_ok,
+        sub_indication=sub_indication,
+        reasons=(reason,),
+        level=None,
+        signer=None,
+        signer_certificate=None,
+        signed_at=None,
+        timestamped_at=None,
+        coverage_entire_file=False,
+        modification_level="OTHER",
+        docmdp_ok=False,
     )
 
 
-def _in_force(certificate: asn1_x509.Certificate, signed: datetime) -> AdESSubIndic:
+def _in_force(certificate: asn1_x509.Certificate, judgement: Judgement) -> AdESSubIndic:
     """Judge the proven time of signing by the signer's certificate (EN 319 102-1 §5.5.4).
 
     pyHanko compares the two only when the certificate is out of bounds at the time of validation, and then
     only with its beginning.
     """
+    signed = judgement.proven_at
+    if judgement.sub_indication is not AdESPassed.OK or signed is None:
+        return judgement.sub_indication
     if signed < certificate.not_valid_before:
         return AdESIndeterminate.NOT_YET_VALID
     return AdESIndeterminate.EXPIRED if signed > certificate.not_valid_after else AdESPassed.OK
@@ -300,10 +353,8 @@ def _end(signature: EmbeddedPdfSignature) -> int:
     return int(start + length)
 
 
-def _judge(
-    sub_indication: AdESSubIndic, integrity: _Integrity, level: str | None
-) -> tuple[Indication, str | None, tuple[str, ...]]:
-    """Join the ETSI indication with what must hold of the file. The gravest finding names itself."""
+def _find_faults(integrity: _Integrity, level: str | None) -> tuple[str, ...]:
+    """List what does not hold of the file, by its codes."""
     faults = {
         "not_pades": level is None,
         "container_altered": not integrity.container_intact,
@@ -311,12 +362,23 @@ def _judge(
         "modified_after_signing": integrity.modification_level not in ("NONE", "LTA_UPDATES"),
         "certification_violated": not integrity.docmdp_ok,
     }
-    reasons = tuple(code for code, present in faults.items() if present)
+    return tuple(code for code, present in faults.items() if present)
+
+
+def _judge(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[Indication, str | None]:
+    """Join the ETSI indication with what must hold of the file. The gravest finding names itself."""
     name = sub_indication.standard_name
     if sub_indication.status is AdESStatus.FAILED:
-        return Indication.TOTAL_FAILED, name, (name.lower(), *reasons)
-    if reasons:
-        return Indication.TOTAL_FAILED, "FORMAT_FAILURE", reasons
+        return Indication.TOTAL_FAILED, name
+    if faults:
+        return Indication.TOTAL_FAILED, "FORMAT_FAILURE"
     if sub_indication.status is AdESStatus.INDETERMINATE:
-        return Indication.INDETERMINATE, name, (name.lower(),)
-    return Indication.TOTAL_PASSED, None, ()
+        return Indication.INDETERMINATE, name
+    return Indication.TOTAL_PASSED, None
+
+
+def _name_reasons(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the codes: those of the file go before what is merely indeterminate."""
+    status = sub_indication.status
+    named = status is AdESStatus.FAILED or (status is AdESStatus.INDETERMINATE and not faults)
+    return (sub_indication.standard_name.lower(), *faults) if named else faults

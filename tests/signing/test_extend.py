@@ -18,12 +18,12 @@ from postgres import require
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
-from reportlab.pdfgen.canvas import Canvas
+from signed_pages import DAY, HOUR, chain, lists, one_page
 
 from keys import profiles
 from keys.algorithms import generate_key
 from keys.authority import Subject, create_root, issue_certificate
-from keys.revocation import Revocation, build_crl
+from keys.revocation import Revocation
 from keys.timestamp import Timestamper, local_timestamper
 from signing.errors import NothingToExtend, SignatureDoesNotFit, TimestampUnavailable, UnreadableDocument
 from signing.extend import _add_validation_data, _open, add_archive_timestamp, extend_to_lt
@@ -32,15 +32,7 @@ from signing.sign import sign_document
 from signing.validate import Indication, validate_document
 
 PKI = throwaway_pki()
-HOUR, DAY, YEAR = timedelta(hours=1), timedelta(days=1), timedelta(days=365)
-
-
-def one_page():
-    buffer = io.BytesIO()
-    canvas = Canvas(buffer, pageCompression=0)
-    canvas.drawString(72, 720, "SURAT IZIN 503/1")
-    canvas.save()
-    return buffer.getvalue()
+YEAR = timedelta(days=365)
 
 
 def stamper(key=PKI.tsa, moment=NOW):
@@ -49,20 +41,6 @@ def stamper(key=PKI.tsa, moment=NOW):
 
 def sign(pdf, stamped=True):
     return sign_document(pdf, PKI.official, signed_at=NOW, timestamper=stamper() if stamped else None)
-
-
-def lists(moment, *revocations, pki=PKI):
-    """Give the CRLs of the issuing authority and of the root, fresh for a day."""
-    return [
-        build_crl(
-            issuer, revoked, number=1, this_update=moment - timedelta(minutes=1), next_update=moment + DAY
-        )
-        for issuer, revoked in ((pki.issuing, revocations), (pki.root, ()))
-    ]
-
-
-def chain(*keys):
-    return [key.certificate for key in keys]
 
 
 def extend(pdf, crls=None, **options):

@@ -1,6 +1,5 @@
 """Algorithms end, keys are too small and lists grow old: by the clock of the document, not of the day."""
 
-import io
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,9 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pki import NOW, make_pki, throwaway_pki
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed
-from reportlab.pdfgen.canvas import Canvas
+from signed_pages import DAY, chain, lists, sign_page
 
-from keys.revocation import build_crl
 from keys.timestamp import local_timestamper
 from signing.extend import add_archive_timestamp, extend_to_lt
 from signing.judgement import judge_imprint
@@ -27,11 +25,9 @@ from signing.policy import (
     parse_policy,
     state_policy,
 )
-from signing.sign import sign_document
 from signing.trust import Anchors, Trust
 from signing.validate import Indication, validate_document
 
-DAY = timedelta(days=1)
 PKI = throwaway_pki()
 STRONGER = make_pki(algorithm="p384")
 """A hierarchy on P-384, trusted for time alone."""
@@ -48,12 +44,7 @@ NO_POE = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
 
 
 def signed(tsa=None, moment=NOW):
-    buffer = io.BytesIO()
-    canvas = Canvas(buffer)
-    canvas.drawString(72, 720, "SURAT IZIN 503/1")
-    canvas.save()
-    timestamper = local_timestamper(tsa, lambda: moment) if tsa else None
-    return sign_document(buffer.getvalue(), PKI.official, signed_at=moment, timestamper=timestamper)
+    return sign_page(PKI.official, tsa, moment)
 
 
 def validate(pdf, at, policy=P256_ENDS, **options):
@@ -61,13 +52,6 @@ def validate(pdf, at, policy=P256_ENDS, **options):
     return validate_document(
         pdf, PKI.trust_anchors, at=at, time_anchors=anchors, policy=policy, **options
     ).signature
-
-
-def lists(moment, pki, valid=DAY):
-    return [
-        build_crl(issuer, (), number=1, this_update=moment - timedelta(minutes=1), next_update=moment + valid)
-        for issuer in (pki.issuing, pki.root)
-    ]
 
 
 # The document -------------------------------------------------------------------------------------
@@ -169,17 +153,17 @@ def test_a_time_stamp_whose_own_algorithm_ended_proves_nothing():
 
 @pytest.mark.parametrize("renewed", [True, False], ids=["renewed", "forgotten"])
 def test_an_archive_must_be_renewed_before_the_algorithms_end(renewed):
-    chain = [key.certificate for key in (PKI.official, PKI.tsa, PKI.issuing, STRONGER.issuing)]
-    known = [*lists(NOW, PKI), *lists(NOW, STRONGER)]
-    pdf = extend_to_lt(signed(PKI.tsa), certificates=chain, crls=known)
+    certificates = chain(PKI.official, PKI.tsa, PKI.issuing, STRONGER.issuing)
+    known = [*lists(NOW, pki=PKI), *lists(NOW, pki=STRONGER)]
+    pdf = extend_to_lt(signed(PKI.tsa), certificates=certificates, crls=known)
     pdf = add_archive_timestamp(pdf, timestamper=local_timestamper(PKI.tsa, lambda: NOW + DAY / 2))
     if renewed:
-        fresh = [*lists(END, PKI), *lists(END, STRONGER)]
+        fresh = [*lists(END, pki=PKI), *lists(END, pki=STRONGER)]
         stamper = local_timestamper(STRONGER.tsa, lambda: END)
-        pdf = add_archive_timestamp(pdf, timestamper=stamper, certificates=chain, crls=fresh)
+        pdf = add_archive_timestamp(pdf, timestamper=stamper, certificates=certificates, crls=fresh)
 
     at = END + 2 * DAY
-    report = validate(pdf, at, crls=[*lists(at, PKI), *lists(at, STRONGER)])
+    report = validate(pdf, at, crls=[*lists(at, pki=PKI), *lists(at, pki=STRONGER)])
 
     assert report.sub_indication == (None if renewed else NO_POE)
     assert (report.indication == Indication.TOTAL_PASSED) == renewed
@@ -218,7 +202,7 @@ def test_the_digest_that_a_time_stamp_is_over_is_judged_too(algorithm, found):
 @pytest.mark.parametrize(("days", "passes"), [(35, True), (36, False)])
 def test_an_issuing_authoritys_list_grows_old_whatever_it_says_itself(days, passes):
     issued = NOW + DAY
-    crls = lists(issued, PKI, valid=3000 * DAY)
+    crls = lists(issued, pki=PKI, valid=3000 * DAY)
 
     report = validate(
         signed(PKI.tsa), issued + days * DAY - timedelta(minutes=2), current_policy(), crls=crls
@@ -230,8 +214,8 @@ def test_an_issuing_authoritys_list_grows_old_whatever_it_says_itself(days, pass
 @pytest.mark.parametrize(("days", "passes"), [(400, True), (402, False)])
 def test_a_trust_anchors_list_may_be_a_year_old(days, passes):
     at = NOW + DAY + days * DAY - timedelta(minutes=2)
-    issuing, _ = lists(at, PKI)
-    _, root = lists(NOW + DAY, PKI, valid=3000 * DAY)
+    issuing, _ = lists(at, pki=PKI)
+    _, root = lists(NOW + DAY, pki=PKI, valid=3000 * DAY)
 
     report = validate(signed(PKI.tsa), at, current_policy(), crls=[issuing, root])
 

@@ -11,7 +11,7 @@ from pki import NOW, issue, make_pki, throwaway_pki
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.writer import PdfFileWriter
-from reportlab.pdfgen.canvas import Canvas
+from signed_pages import one_page
 
 from keys import profiles
 from keys.cms import DATA, sign_content
@@ -23,14 +23,6 @@ from signing.validate import Indication, validate_document
 
 PKI = throwaway_pki()
 LATER = NOW + timedelta(hours=1)
-
-
-def one_page():
-    buffer = io.BytesIO()
-    canvas = Canvas(buffer, pageCompression=0)
-    canvas.drawString(72, 720, "SURAT IZIN 503/1")
-    canvas.save()
-    return buffer.getvalue()
 
 
 PDF = one_page()

@@ -1,0 +1,60 @@
+"""One page, signed and archived by the throwaway hierarchy: the documents of the tests that judge."""
+
+import io
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from pki import NOW, Pki, throwaway_pki
+from reportlab.pdfgen.canvas import Canvas
+
+from keys.revocation import Revocation, build_crl
+from keys.store import OpenKey
+from keys.timestamp import local_timestamper
+from signing.extend import add_archive_timestamp, extend_to_lt
+from signing.sign import sign_document
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def one_page() -> bytes:
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, pageCompression=0)
+    canvas.drawString(72, 720, "SURAT IZIN 503/1")
+    canvas.save()
+    return buffer.getvalue()
+
+
+def sign_page(signer: OpenKey, tsa: OpenKey | None = None, moment: datetime = NOW) -> bytes:
+    """Sign the page, with a time stamp of the same moment if there is an authority: B-T, else B-B."""
+    timestamper = local_timestamper(tsa, lambda: moment) if tsa else None
+    return sign_document(one_page(), signer, signed_at=moment, timestamper=timestamper)
+
+
+def lists(
+    moment: datetime, *revocations: Revocation, pki: Pki | None = None, valid: timedelta = DAY
+) -> list[bytes]:
+    """Give the CRLs of the issuing authority, with the revocations, and of the root."""
+    pki = pki or throwaway_pki()
+    return [
+        build_crl(
+            issuer, revoked, number=1, this_update=moment - timedelta(minutes=1), next_update=moment + valid
+        )
+        for issuer, revoked in ((pki.issuing, revocations), (pki.root, ()))
+    ]
+
+
+def chain(*keys: OpenKey) -> list[x509.Certificate]:
+    return [key.certificate for key in keys]
+
+
+def extend_page(pdf: bytes, crls: Sequence[bytes] | None = None, pki: Pki | None = None) -> bytes:
+    """Add validation data of the moment of signing: B-LT."""
+    pki = pki or throwaway_pki()
+    certificates = chain(pki.official, pki.tsa, pki.issuing)
+    return extend_to_lt(pdf, certificates=certificates, crls=lists(NOW, pki=pki) if crls is None else crls)
+
+
+def archive_page(pdf: bytes, tsa: OpenKey, moment: datetime = NOW + HOUR) -> bytes:
+    """Add an archive time stamp over a B-LT page: B-LTA."""
+    return add_archive_timestamp(pdf, timestamper=local_timestamper(tsa, lambda: moment))
