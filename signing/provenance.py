@@ -42,18 +42,22 @@ def signature_fingerprints(pdf: bytes) -> tuple[str, ...]:
     """Return the SHA-256 (hex) of each signature container's DER, without the zeros that fill its room."""
     found = []
     for match in _CONTENTS.finditer(pdf):
-        der = _der(match.group(1))
-        if der:
-            found.append(hashlib.sha256(der).hexdigest())
+        digits = match.group(1).translate(None, _WHITESPACE)
+        printed = fingerprint(bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii")))
+        if printed:
+            found.append(printed)
         if len(found) == MAX_SIGNATURES:
             break
     return tuple(dict.fromkeys(found))
 
 
-def _der(hexadecimal: bytes) -> bytes | None:
-    """Cut a container to the length that its DER header states (X.690 §8.1.3)."""
-    digits = hexadecimal.translate(None, _WHITESPACE)
-    raw = bytes.fromhex(digits[: len(digits) // 2 * 2].decode("ascii"))
+def fingerprint(container: bytes) -> str | None:
+    """Return the SHA-256 (hex) of a container, cut to the length that its DER states (X.690 §8.1.3)."""
+    der = _der(container)
+    return hashlib.sha256(der).hexdigest() if der else None
+
+
+def _der(raw: bytes) -> bytes | None:
     if len(raw) < 4 or raw[0] != 0x30:
         return None
     if raw[1] < 0x80:

@@ -29,6 +29,7 @@ from signing.details import Check, SignatureDetails, detail_signature
 from signing.errors import UnreadableDocument
 from signing.judgement import Judgement, judge_signature, time_stamp_tokens
 from signing.policy import Policy, current_policy
+from signing.provenance import fingerprint
 from signing.trust import Anchors, Trust, read_lists
 
 
@@ -49,7 +50,8 @@ class SignatureReport:
 
     `reasons` is empty exactly when `indication` is TOTAL-PASSED; each reason is a stable code, an ETSI
     sub-indication in lower case or one of ours: `not_pades`, `malformed_signature`, `container_altered`,
-    `not_whole_file`, `modified_after_signing`, `certification_violated`. `level` is B-B, B-T, B-LT or B-LTA;
+    `not_whole_file`, `modified_after_signing`, `certification_violated`. `container_sha256` (hex) names the
+    signature's DER; nothing when it is malformed. `level` is B-B, B-T, B-LT or B-LTA;
     nothing when it is not PAdES. `signed_at` is the signer's claim, `timestamped_at` the time proven by a
     valid signature time stamp. `coverage_entire_file` is false also where only
     validation data follows the last signature or document time stamp. `modification_level` is NONE,
@@ -58,6 +60,7 @@ class SignatureReport:
     """
 
     field_name: str
+    container_sha256: str | None
     indication: Indication
     sub_indication: str | None
     reasons: tuple[str, ...]
@@ -220,6 +223,7 @@ def _validate_signature(
         indication, name = _judge(sub_indication, faults)
         return SignatureReport(
             field_name=signature.field_name,
+            container_sha256=fingerprint(signature.pkcs7_content),
             indication=indication,
             sub_indication=name,
             reasons=_name_reasons(sub_indication, faults),
@@ -271,6 +275,7 @@ def _bare_report(
 ) -> SignatureReport:
     return SignatureReport(
         field_name=field_name,
+        container_sha256=None,
         indication=indication,
         sub_indication=sub_indication,
         reasons=(reason,),

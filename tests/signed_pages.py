@@ -6,8 +6,13 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from pki import NOW, Pki, throwaway_pki
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.signers import cms_embedder
+from pyhanko.sign.signers.pdf_byterange import SignatureObject
 from reportlab.pdfgen.canvas import Canvas
 
+from keys.cms import DATA, sign_content
 from keys.revocation import Revocation, build_crl
 from keys.store import OpenKey
 from keys.timestamp import local_timestamper
@@ -58,3 +63,16 @@ def extend_page(pdf: bytes, crls: Sequence[bytes] | None = None, pki: Pki | None
 def archive_page(pdf: bytes, tsa: OpenKey, moment: datetime = NOW + HOUR) -> bytes:
     """Add an archive time stamp over a B-LT page: B-LTA."""
     return add_archive_timestamp(pdf, timestamper=local_timestamper(tsa, lambda: moment))
+
+
+def sign_again(pdf: bytes, key: OpenKey, field_name: str, moment: datetime = NOW) -> bytes:
+    """Add another approval signature as any signing programme would, whatever is certified already."""
+    output = io.BytesIO(pdf)
+    steps = cms_embedder.PdfCMSEmbedder().write_cms(field_name, IncrementalPdfFileWriter(output))
+    next(steps)
+    placeholder = SignatureObject(moment, SigSeedSubFilter.PADES, bytes_reserved=8192)
+    steps.send(cms_embedder.SigObjSetup(sig_placeholder=placeholder))
+    prepared, _ = steps.send(cms_embedder.SigIOSetup(md_algorithm="sha256", in_place=True))
+    certificates = [key.certificate, *key.chain]
+    steps.send(sign_content(key, DATA, prepared.document_digest, certificates=certificates))
+    return output.getvalue()

@@ -1,6 +1,7 @@
 """Reading the register: permits by code, by number, by document; what the public may see; status on a day."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -86,17 +87,14 @@ def find_by_document(session: Session, sha256: str) -> tuple[Permit, DocumentVer
     return session.exec(statement).first()
 
 
-def find_derived(
-    session: Session, hashes: list[str], fingerprints: list[str], code: str | None
-) -> Permit | None:
-    """Find the permit from which altered bytes seem to derive, by the clues that were found in them."""
-    statement = (
-        select(Permit)
-        .join(DocumentVersion, col(DocumentVersion.permit_id) == col(Permit.id))
-        .where(col(DocumentVersion.sha256).in_(hashes) | col(DocumentVersion.fingerprint).in_(fingerprints))
+def find_versions(
+    session: Session, hashes: Sequence[str], fingerprints: Sequence[str]
+) -> list[DocumentVersion]:
+    """Find registered versions by their SHA-256 or their signature container's, the newest first."""
+    statement = select(DocumentVersion).where(
+        col(DocumentVersion.sha256).in_(hashes) | col(DocumentVersion.fingerprint).in_(fingerprints)
     )
-    found = session.exec(statement).first()
-    return found or (find_by_code(session, code) if code else None)
+    return list(session.exec(statement.order_by(col(DocumentVersion.registered_at).desc())))
 
 
 PAGE_SIZE = 50

@@ -19,6 +19,7 @@ from service.verification.answers import (
     verification_answer,
 )
 from service.verification.intake import ReaderDep, SandboxDep, limit_uploads, reader_of, take_pdf
+from service.verification.reports import DetailedAnswer, Report, detailed_answer
 from service.verification.verify import look_up_code, verify_file
 from service.web import SettingsDep
 
@@ -45,11 +46,14 @@ def verify(
     sandbox: SandboxDep,
     reader: ReaderDep,
     file: UploadFile,
-) -> VerificationAnswer:
+    report: Annotated[Report, Query(description="How much the answer tells")] = Report.SIMPLE,
+) -> DetailedAnswer | VerificationAnswer:
     """`genuine`, `altered`, `unknown` or `undecided`, always with 200."""
     pdf = take_pdf(file, settings)
+    detailed = report is not Report.SIMPLE
     with reading(request.app.state.engine) as session:
-        return verification_answer(verify_file(session, sandbox, pdf, now=now(), reader=reader))
+        found = verify_file(session, sandbox, pdf, now=now(), reader=reader, detailed=detailed)
+    return detailed_answer(found) if detailed else verification_answer(found)
 
 
 @router.get("/permits/{code}", summary="Look a permit up")

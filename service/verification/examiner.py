@@ -4,6 +4,7 @@ It warms up once, then forks for every file: the fork has its own memory and tim
 nothing to lose, so a hostile file costs its own fork only. Nothing here reaches a network.
 """
 
+import base64
 import json
 import os
 import resource
@@ -12,7 +13,8 @@ import socket
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from importlib import import_module
 from io import BufferedIOBase
 from pathlib import Path
@@ -21,9 +23,10 @@ from typing import Any
 from cryptography import x509
 
 from signing.errors import UnreadableDocument
+from signing.policy import current_policy, state_policy
 from signing.provenance import find_clues
 from signing.trust import TIME_ANCHOR_FILES
-from signing.validate import SignatureReport, ValidationReport, validate_document
+from signing.validate import ValidationReport, validate_document
 
 ENCODINGS = ("ascii", "idna", "latin_1", "utf_16", "utf_16_be", "utf_16_le", "utf_32_be")
 LAZY_MODULES = (
@@ -87,10 +90,11 @@ def examine_connection(connection: socket.socket) -> None:
         limit(seconds=request["seconds"], memory=request["memory"])
         *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
         try:
-            answer = examine(pdf, anchors, datetime.fromisoformat(request["at"]), crls, time_anchors)
+            at, detailed = datetime.fromisoformat(request["at"]), request.get("detailed", False)
+            answer = examine(pdf, anchors, at, crls, time_anchors, detailed=detailed)
         except Exception as error:  # What no check foresaw is our fault, and no verdict.
             answer = {"error": "examiner_fault", "kind": type(error).__name__}
-        stream.write(json.dumps(answer).encode())
+        stream.write(json.dumps(answer, default=_encode).encode())
 
 
 def read_anchors(place: Path) -> bytes:
@@ -123,16 +127,25 @@ def limit(*, seconds: float, memory: int) -> None:
 
 
 def examine(
-    pdf: bytes, anchors_pem: bytes, at: datetime, crls: Sequence[bytes] = (), time_anchors_pem: bytes = b""
+    pdf: bytes,
+    anchors_pem: bytes,
+    at: datetime,
+    crls: Sequence[bytes] = (),
+    time_anchors_pem: bytes = b"",
+    *,
+    detailed: bool = False,
 ) -> dict[str, Any]:
-    """Validate a file and gather the clues to its origin, as JSON values."""
-    report = None
+    """Validate a file and gather the clues to its origin, as values for JSON."""
+    report = policy = None
     try:
         clues = find_clues(pdf)
         with suppress(UnreadableDocument):
             anchors = x509.load_pem_x509_certificates(anchors_pem)
             stamping = x509.load_pem_x509_certificates(time_anchors_pem) if time_anchors_pem else []
-            report = validate_document(pdf, anchors, at=at, crls=crls, time_anchors=stamping)
+            report = validate_document(
+                pdf, anchors, at=at, crls=crls, time_anchors=stamping, detailed=detailed
+            )
+            policy = state_policy(current_policy(), anchors, stamping) if detailed else None
     except MemoryError:
         return {"error": "memory_limit"}
     return {
@@ -140,32 +153,25 @@ def examine(
         "revisions": clues.revisions,
         "fingerprints": clues.signatures,
         "code": clues.code,
-        "report": _as_json(report) if report else None,
+        "report": _gather(report) if report else None,
+        "policy": asdict(policy) if policy else None,
     }
 
 
-def _as_json(report: ValidationReport) -> dict[str, Any]:
-    return {
-        "indication": report.indication,
-        "sub_indication": report.sub_indication,
-        "reasons": report.reasons,
-        "signatures": [_signature_as_json(signature) for signature in report.signatures],
-    }
+def _gather(report: ValidationReport) -> dict[str, Any]:
+    gathered = asdict(report)
+    for signature in gathered["signatures"]:
+        del signature["signer_certificate"]  # The details have it, with its chain.
+    return gathered
 
 
-def _signature_as_json(signature: SignatureReport) -> dict[str, Any]:
-    return {
-        "indication": signature.indication,
-        "sub_indication": signature.sub_indication,
-        "reasons": signature.reasons,
-        "level": signature.level,
-        "signer": signature.signer,
-        "signed_at": signature.signed_at.isoformat() if signature.signed_at else None,
-        "timestamped_at": signature.timestamped_at.isoformat() if signature.timestamped_at else None,
-        "entire_file": signature.coverage_entire_file,
-        "modification_level": signature.modification_level,
-        "docmdp_ok": signature.docmdp_ok,
-    }
+def _encode(value: object) -> str:
+    """Write what JSON has no form for: times, and bytes as Base64."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} has no form in JSON.")
 
 
 if __name__ == "__main__":

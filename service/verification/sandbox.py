@@ -68,17 +68,24 @@ class Sandbox:
                 self._start()
 
     def examine(
-        self, pdf: bytes, at: datetime, crls: Sequence[bytes] = (), *, by_others: bool = False
+        self,
+        pdf: bytes,
+        at: datetime,
+        crls: Sequence[bytes] = (),
+        *,
+        by_others: bool = False,
+        detailed: bool = False,
     ) -> Examination:
         """Examine a file as of the moment `at`, by revocation lists (DER).
 
         Other houses' trust anchors count `by_others` alone: for what the register knows to be signed there.
+        Each check is told of if `detailed`.
         Never raises for anything the file does.
         """
         if not self._places.acquire(timeout=self.seconds):
             return Examination(None, "busy")
         try:
-            return self._examine(pdf, at, crls, by_others=by_others)
+            return self._examine(pdf, at, crls, by_others=by_others, detailed=detailed)
         finally:
             self._places.release()
 
@@ -87,7 +94,9 @@ class Sandbox:
         with self._lock:
             self._stop()
 
-    def _examine(self, pdf: bytes, at: datetime, crls: Sequence[bytes], *, by_others: bool) -> Examination:
+    def _examine(
+        self, pdf: bytes, at: datetime, crls: Sequence[bytes], *, by_others: bool, detailed: bool
+    ) -> Examination:
         ours, theirs = socket.socketpair()
         with ours:
             try:
@@ -104,6 +113,7 @@ class Sandbox:
                 "outside": str(self.outside) if by_others and self.outside else None,
                 "at": at.isoformat(),
                 "crls": len(crls),
+                "detailed": detailed,
             }
             parts = b"".join(LENGTH.pack(len(part)) + part for part in (*crls, pdf))
             try:

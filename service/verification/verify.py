@@ -6,7 +6,7 @@ TOTAL-PASSED over the whole unmodified file, and the version's leaf proven in th
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -23,16 +23,18 @@ from service.permits.register import (
     PermitRow,
     PublicPermit,
     end_of_day,
+    find_by_code,
     find_by_document,
     find_by_number,
-    find_derived,
     find_row_by_code,
+    find_versions,
     public_permit,
 )
 from service.pki.outside_trust import judging_lists, read_outside_trust
 from service.pki.register import current_lists
 from service.transparency.log import prove_inclusion
 from service.verification.sandbox import Examination, Sandbox
+from signing.provenance import MAX_SIGNATURES
 
 log = structlog.get_logger()
 
@@ -63,6 +65,40 @@ class SignatureFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureFound:
+    """One of the signatures in the file. `signer` is what the certificate in the file says, vouched for by
+    nobody unless the signature is `ours`: the register has its container.
+
+    `details` are values of `signing.details`, when they were asked for.
+    """
+
+    field_name: str
+    ours: bool
+    indication: str
+    sub_indication: str | None
+    reasons: tuple[str, ...]
+    level: str | None
+    signer: str | None
+    signed_at: str | None
+    timestamped_at: str | None
+    details: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The registered version that altered bytes derive from, and what betrays it.
+
+    `found_by` is `revision`: the bytes begin with it, so that whoever has them holds the original, `size`
+    bytes; `signature`: they carry its signature; or `data`: they carry its attached data.
+    """
+
+    found_by: str
+    version: int | None = None
+    sha256: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """The answer, with stable reason codes and what the reader may compare."""
 
@@ -72,6 +108,10 @@ class Verification:
     permit: PublicPermit | None = None
     signature: SignatureFacts | None = None
     log: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    signatures: tuple[SignatureFound, ...] = ()
+    origin: Origin | None = None
+    policy: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +123,82 @@ class Reader:
 
 
 def verify_file(
-    session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader
+    session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader, detailed: bool = False
 ) -> Verification:
-    """Verify an uploaded document. Reads only; whatever the file does, the answer is a value."""
-    verification = _verify(session, sandbox, pdf, now=now, reader=reader)
-    VERIFICATIONS.labels(verification.verdict).inc()
-    return verification
+    """Verify an uploaded document. Reads only; whatever the file does, the answer is a value.
 
-
-def _verify(session: Session, sandbox: Sandbox, pdf: bytes, *, now: datetime, reader: Reader) -> Verification:
+    `detailed` tells each check of each signature, and the policy. Nothing of the file is kept.
+    """
     sha256 = hashlib.sha256(pdf).hexdigest()
     registered = find_by_document(session, sha256)
-    examination = _examine(session, sandbox, pdf, registered, now)
+    examination = _examine(session, sandbox, pdf, registered, now, detailed=detailed)
     if examination.stopped:
         log.warning("examination_stopped", reason=examination.stopped, sha256=sha256, size=len(pdf))
     if registered is not None:
-        return _verify_registered(session, *registered, examination, now=now, reader=reader)
-    if examination.findings is None:
-        return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now)
+        verification = _verify_registered(session, *registered, examination, now=now, reader=reader)
+    else:
+        verification = _verify_unregistered(session, examination, sha256, now=now, reader=reader)
+    VERIFICATIONS.labels(verification.verdict).inc()
+    findings = examination.findings or {}
+    return replace(
+        verification,
+        sha256=sha256,
+        signatures=_list_signatures(session, findings, registered),
+        policy=findings.get("policy"),
+    )
+
+
+def _verify_unregistered(
+    session: Session, examination: Examination, sha256: str, *, now: datetime, reader: Reader
+) -> Verification:
+    """Judge bytes that are no registered version: altered, if they derive from one."""
     findings = examination.findings
-    original = find_derived(session, findings["revisions"], findings["fingerprints"], findings["code"])
-    if original is not None:
+    if findings is None:
+        return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now)
+    derived = _find_origin(session, findings)
+    if derived is not None:
+        original, origin = derived
         shown = _show(session, original, now=now, reader=reader, masked=True)
-        return Verification(Verdict.ALTERED, ("differs_from_registered", *_reasons(findings)), now, shown)
+        reasons = ("differs_from_registered", f"derived_by_{origin.found_by}", *_reasons(findings))
+        return Verification(Verdict.ALTERED, reasons, now, shown, origin=origin)
     if not findings["readable"]:
         return Verification(Verdict.UNDECIDED, ("unreadable",), now)
-    return Verification(Verdict.UNKNOWN, ("not_issued_here",), now)
+    if findings["report"]["indication"] == "TOTAL-PASSED":
+        # A key of ours signed what nobody registered: a mistake of ours, or a theft.
+        log.error("unregistered_signature", sha256=sha256)
+        return Verification(Verdict.UNKNOWN, ("not_issued_here", "signed_but_not_registered"), now)
+    reasons = ("not_issued_here", *(("outside_signature",) if findings["report"]["signatures"] else ()))
+    return Verification(Verdict.UNKNOWN, reasons, now)
+
+
+def _find_origin(session: Session, findings: dict[str, Any]) -> tuple[Permit, Origin] | None:
+    """Find the permit that altered bytes derive from; what they begin with tells most."""
+    versions = find_versions(session, findings["revisions"], findings["fingerprints"])
+    for found_by, found in (
+        ("revision", [each for each in versions if each.sha256 in findings["revisions"]]),
+        ("signature", versions),
+    ):
+        if found:
+            version = max(found, key=lambda each: each.version)
+            origin = Origin(found_by, version.version, version.sha256, version.size)
+            return session.get_one(Permit, version.permit_id), origin
+    permit = find_by_code(session, findings["code"]) if findings["code"] else None
+    return (permit, Origin("data")) if permit else None
+
+
+def _list_signatures(
+    session: Session, findings: dict[str, Any], registered: tuple[Permit, DocumentVersion] | None
+) -> tuple[SignatureFound, ...]:
+    """Tell of each signature whether it is ours: whether the register has its container."""
+    found = findings["report"]["signatures"][:MAX_SIGNATURES] if findings.get("report") else []
+    containers = [each["container_sha256"] for each in found]
+    versions = [registered[1]] if registered else find_versions(session, (), containers) if found else []
+    ours = {version.fingerprint for version in versions}
+    names = [each.name for each in fields(SignatureFound) if each.name != "ours"]
+    return tuple(
+        SignatureFound(ours=each["container_sha256"] in ours, **{name: each[name] for name in names})
+        for each in found
+    )
 
 
 def _examine(
@@ -117,13 +207,15 @@ def _examine(
     pdf: bytes,
     registered: tuple[Permit, DocumentVersion] | None,
     now: datetime,
+    *,
+    detailed: bool,
 ) -> Examination:
     """Have a file examined by the trust anchors and revocation lists of whoever signed it."""
     if registered is None or registered[0].signed_by == HERE:
-        return sandbox.examine(pdf, now, current_lists(session))
+        return sandbox.examine(pdf, now, current_lists(session), detailed=detailed)
     theirs = read_outside_trust(sandbox.outside).crls
     lists = judging_lists(session, theirs, archived=registered[1].level == "B-LTA")
-    return sandbox.examine(pdf, now, lists, by_others=True)
+    return sandbox.examine(pdf, now, lists, by_others=True, detailed=detailed)
 
 
 def _verify_registered(

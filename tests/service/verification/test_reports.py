@@ -1,0 +1,189 @@
+"""Everything an answer rests on, each signature by itself, and what altered bytes derive from."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cases
+import pytest
+import structlog
+import time_machine
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from fastapi.testclient import TestClient
+from pki import make_pki
+from signed_pages import one_page, sign_again
+
+from keys.hierarchy import load_trust_anchors
+from keys.software import SoftwareKeyStore
+from signing.policy import current_policy, state_policy
+
+NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+STRANGER = make_pki()
+"""Another agency: nothing of it is known here."""
+
+
+@pytest.fixture(autouse=True)
+def at_noon() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=True):
+        yield
+
+
+def report_on(client: TestClient, pdf: bytes, report: str = "detailed") -> dict[str, Any]:
+    answer = client.post(f"/api/v1/verifications?report={report}", files={"file": ("izin.pdf", pdf)})
+    assert answer.status_code == 200
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def checks(reported: dict[str, Any]) -> dict[str, bool | None]:
+    return {check["name"]: check["passed"] for check in reported["checks"]}
+
+
+def test_a_detailed_report_names_every_check_of_a_genuine_document(
+    client: TestClient, issued: cases.Issued, key_folder: Path
+) -> None:
+    body = report_on(client, issued.pdf)
+    simple = report_on(client, issued.pdf, "simple")
+    (signature,) = body["signatures"]
+
+    assert {name: body[name] for name in simple if name != "checked_at"} == {
+        name: value for name, value in simple.items() if name != "checked_at"
+    }
+    assert body["verdict"] == "genuine"
+    assert checks(body) == {"register": True, "signature": True, "log": True}
+    assert body["sha256"] == hashlib.sha256(issued.pdf).hexdigest()
+    assert (signature["ours"], signature["indication"], signature["process"]) == (
+        True,
+        "TOTAL-PASSED",
+        "with_time",
+    )
+    assert checks(signature) == {
+        **dict.fromkeys(
+            (
+                "format",
+                "container",
+                "coverage",
+                "modifications",
+                "certification",
+                "signing_certificate",
+                "algorithms",
+                "integrity",
+                "signature_value",
+                "certificate_chain",
+                "certificate_usage",
+                "validity",
+                "time_stamp",
+            ),
+            True,
+        ),
+        # No list was published yet, and nothing is archived.
+        "revocation": None,
+        "archive_time_stamps": None,
+    }
+
+
+def test_a_detailed_report_names_the_policy_and_the_chain_it_was_made_by(
+    client: TestClient, issued: cases.Issued, key_folder: Path
+) -> None:
+    body = report_on(client, issued.pdf)
+    anchors = load_trust_anchors(key_folder)
+    stated = state_policy(current_policy(), anchors)
+
+    assert body["policy"] == {
+        "name": "canting-validation",
+        "version": 1,
+        "text": stated.text,
+        "sha256": hashlib.sha256(stated.text.encode()).hexdigest(),
+    }
+    certificates = body["signatures"][0]["certificates"]
+    assert [each["is_trust_anchor"] for each in certificates] == [False, False, True]
+    assert certificates[-1]["sha256"] == anchors[0].fingerprint(SHA256()).hex()
+    for each in certificates:
+        der = base64.b64decode(each["der"])
+        assert x509.load_der_x509_certificate(der).fingerprint(SHA256()).hex() == each["sha256"]
+
+
+def test_the_first_bytes_of_an_altered_copy_are_its_registered_original(
+    client: TestClient, issued: cases.Issued
+) -> None:
+    body = report_on(client, issued.pdf + b"\n% catatan\n")
+
+    origin = body["origin"]
+    assert (body["verdict"], origin["found_by"], origin["version"]) == ("altered", "revision", 1)
+    assert origin["sha256"] == hashlib.sha256(issued.pdf[: origin["size"]]).hexdigest()
+    assert origin["size"] == len(issued.pdf)
+    assert "derived_by_revision" in body["reasons"]
+    assert checks(body)["register"] is False
+
+
+def test_a_copy_with_a_changed_byte_names_its_original_by_the_signature_alone(
+    client: TestClient, issued: cases.Issued
+) -> None:
+    place = issued.pdf.index(b"stream") + 40
+    altered = issued.pdf[:place] + bytes([issued.pdf[place] ^ 1]) + issued.pdf[place + 1 :]
+
+    body = report_on(client, altered)
+
+    assert (body["origin"]["found_by"], body["permit"]["holder"]) == ("signature", "S*** C****** A********")
+    assert (body["signatures"][0]["ours"], checks(body["signatures"][0])["integrity"]) == (True, False)
+
+
+def test_a_permit_that_somebody_countersigned_is_altered_and_each_signature_told(
+    client: TestClient, issued: cases.Issued
+) -> None:
+    body = report_on(client, sign_again(issued.pdf, STRANGER.official, "Kedua"))
+
+    ours, theirs = body["signatures"]
+    assert (body["verdict"], body["origin"]["found_by"]) == ("altered", "revision")
+    assert (ours["ours"], ours["indication"], checks(ours)["certification"]) == (True, "TOTAL-FAILED", False)
+    assert (theirs["ours"], theirs["sub_indication"]) == (False, "NO_CERTIFICATE_CHAIN_FOUND")
+    assert (theirs["field"], theirs["signer"]) == ("Kedua", "Kepala Dinas Contoh")
+
+
+def test_another_agencys_document_is_unknown_and_its_signatures_are_told_one_by_one(
+    client: TestClient, issued: cases.Issued
+) -> None:
+    once = sign_again(one_page(), STRANGER.official, "Pertama")
+    body = report_on(client, sign_again(once, STRANGER.seal, "Kedua"))
+
+    assert (body["verdict"], body["permit"], body["origin"]) == ("unknown", None, None)
+    assert body["reasons"] == ["not_issued_here", "outside_signature"]
+    assert [(each["ours"], each["signer"]) for each in body["signatures"]] == [
+        (False, "Kepala Dinas Contoh"),
+        (False, "Segel Elektronik (UJI)"),
+    ]
+    for each in body["signatures"]:
+        told = checks(each)
+        assert (told["integrity"], told["signature_value"], told["certificate_chain"]) == (True, True, False)
+
+
+def test_a_valid_signature_that_nobody_registered_raises_an_alarm(
+    client: TestClient, issued: cases.Issued, key_folder: Path
+) -> None:
+    signer = SoftwareKeyStore(key_folder).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW)
+    with structlog.testing.capture_logs() as logged:
+        body = report_on(client, sign_again(one_page(), signer, "Tersendiri"))
+
+    assert (body["verdict"], body["reasons"]) == ("unknown", ["not_issued_here", "signed_but_not_registered"])
+    assert body["signatures"][0]["ours"] is False
+    assert [line["sha256"] for line in logged if line["event"] == "unregistered_signature"] == [
+        body["sha256"]
+    ]
+
+
+def test_what_cannot_be_read_has_a_report_without_signatures(
+    client: TestClient, issued: cases.Issued
+) -> None:
+    body = report_on(client, b"%PDF-1.7 rubbish")
+
+    assert (body["verdict"], body["signatures"], body["policy"]) == ("undecided", [], None)
+    assert checks(body) == {"register": False, "signature": None, "log": None}
+
+
+def test_a_report_of_an_unknown_kind_is_refused(client: TestClient, issued: cases.Issued) -> None:
+    answer = client.post("/api/v1/verifications?report=short", files={"file": ("izin.pdf", issued.pdf)})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
