@@ -22,6 +22,7 @@ from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 from signing.archive import archive_stamps, stamped_at
 from signing.judgement import Judged, Judgement, judge_token, read_time, time_stamp_tokens
 from signing.policy import find_signature_rule, is_accepted, name_algorithms
+from signing.provenance import fingerprint
 
 STEPS = (
     "signing_certificate",
@@ -103,9 +104,10 @@ class CertificateFound:
 
 @dataclass(frozen=True)
 class TimeStampFound:
-    """A time stamp, `signature` or `archive`; its indication is nothing when it was not reached."""
+    """A time stamp, `signature` or `archive`, by its DER's SHA-256; judged only if it was reached."""
 
     kind: str
+    sha256: str
     stamped_at: datetime
     judged_at: datetime | None
     passed: bool | None
@@ -211,7 +213,8 @@ def _own_stamps(
     found = []
     for token in tokens:
         own = judge_token(signature, token, judged.trust, judged.at) if judged else None
-        found.append(_stamp("signature", read_time(token)["gen_time"].native, own))
+        sha256 = hashlib.sha256(token.dump()).hexdigest()
+        found.append(_stamp("signature", sha256, read_time(token)["gen_time"].native, own))
     return found
 
 
@@ -221,16 +224,18 @@ def _archive_stamps(stamps: Sequence[EmbeddedPdfSignature], judgement: Judgement
     missing = len(stamps) - len(judgement.archive_stamps)
     judgements = [*repeat(None, missing), *reached]
     return [
-        _stamp("archive", stamped_at(stamp), judged) for stamp, judged in zip(stamps, judgements, strict=True)
+        _stamp("archive", fingerprint(stamp.pkcs7_content) or "", stamped_at(stamp), judged)
+        for stamp, judged in zip(stamps, judgements, strict=True)
     ]
 
 
-def _stamp(kind: str, moment: datetime, judged: Judged | None) -> TimeStampFound:
+def _stamp(kind: str, sha256: str, moment: datetime, judged: Judged | None) -> TimeStampFound:
     if judged is None:
-        return TimeStampFound(kind, moment, None, None, None, ())
+        return TimeStampFound(kind, sha256, moment, None, None, None, ())
     passed = judged.sub_indication.status is AdESStatus.PASSED
     return TimeStampFound(
         kind,
+        sha256,
         moment,
         judged.at,
         passed,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, UploadFile
 from sqlalchemy import Engine
 from starlette.requests import Request
+from starlette.responses import Response
 
 from service.accounts.access import PUBLIC, Actor, allow
 from service.clock import Day, now
@@ -19,10 +20,11 @@ from service.verification.answers import (
     verification_answer,
 )
 from service.verification.intake import ReaderDep, SandboxDep, limit_uploads, reader_of, take_pdf
-from service.verification.reports import DetailedAnswer, Report, detailed_answer
+from service.verification.reports import DetailedAnswer, Report, detailed_answer, etsi_report
 from service.verification.verify import look_up_code, verify_file
 from service.web import SettingsDep
 
+XML = "application/xml"
 router = APIRouter(prefix="/api/v1", tags=["verification"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
 
@@ -37,7 +39,8 @@ class PermitUnknown(NotFound):
     "/verifications",
     dependencies=[Depends(limit_uploads)],
     summary="Verify a document",
-    responses=refusals(415, 429),
+    response_model=DetailedAnswer | VerificationAnswer,
+    responses=refusals(415, 429) | {200: {"content": {XML: {"schema": {"type": "string"}}}}},
 )
 def verify(
     request: Request,
@@ -47,12 +50,18 @@ def verify(
     reader: ReaderDep,
     file: UploadFile,
     report: Annotated[Report, Query(description="How much the answer tells")] = Report.SIMPLE,
-) -> DetailedAnswer | VerificationAnswer:
-    """`genuine`, `altered`, `unknown` or `undecided`, always with 200."""
+) -> DetailedAnswer | VerificationAnswer | Response:
+    """`genuine`, `altered`, `unknown` or `undecided`, always with 200.
+
+    `report=detailed` adds each check of each signature, with the policy; `report=etsi` gives the signatures'
+    validation alone, as XML after ETSI TS 119 102-2.
+    """
     pdf = take_pdf(file, settings)
     detailed = report is not Report.SIMPLE
     with reading(request.app.state.engine) as session:
         found = verify_file(session, sandbox, pdf, now=now(), reader=reader, detailed=detailed)
+    if report is Report.ETSI:
+        return Response(etsi_report(found), media_type=XML)
     return detailed_answer(found) if detailed else verification_answer(found)
 
 

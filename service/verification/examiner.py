@@ -5,6 +5,7 @@ nothing to lose, so a hostile file costs its own fork only. Nothing here reaches
 """
 
 import base64
+import hashlib
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ from typing import Any
 from cryptography import x509
 
 from signing.errors import UnreadableDocument
+from signing.etsi_report import write_report
 from signing.policy import current_policy, state_policy
 from signing.provenance import find_clues
 from signing.trust import TIME_ANCHOR_FILES
@@ -136,7 +138,7 @@ def examine(
     detailed: bool = False,
 ) -> dict[str, Any]:
     """Validate a file and gather the clues to its origin, as values for JSON."""
-    report = policy = None
+    report = policy = etsi = None
     try:
         clues = find_clues(pdf)
         with suppress(UnreadableDocument):
@@ -145,7 +147,10 @@ def examine(
             report = validate_document(
                 pdf, anchors, at=at, crls=crls, time_anchors=stamping, detailed=detailed
             )
-            policy = state_policy(current_policy(), anchors, stamping) if detailed else None
+            if detailed:
+                policy = state_policy(current_policy(), anchors, stamping)
+                sha256 = hashlib.sha256(pdf).hexdigest()
+                etsi = write_report(report, policy, document_sha256=sha256, at=at)
     except MemoryError:
         return {"error": "memory_limit"}
     return {
@@ -155,6 +160,7 @@ def examine(
         "code": clues.code,
         "report": _gather(report) if report else None,
         "policy": asdict(policy) if policy else None,
+        "etsi": etsi,
     }
 
 

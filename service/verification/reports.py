@@ -7,6 +7,9 @@ from pydantic import BaseModel
 
 from service.verification.answers import VerificationAnswer, verification_answer
 from service.verification.verify import SignatureFound, Verification
+from signing.etsi_report import write_report
+from signing.policy import current_policy, state_policy
+from signing.validate import Indication, ValidationReport
 
 
 class Report(StrEnum):
@@ -127,6 +130,16 @@ def detailed_answer(verification: Verification) -> DetailedAnswer:
         if verification.origin
         else None,
     )
+
+
+def etsi_report(verification: Verification) -> str:
+    """Give the report as XML after ETSI TS 119 102-2; what could not be examined has no signature in it."""
+    if verification.etsi:
+        return verification.etsi
+    unexamined = ValidationReport(Indication.INDETERMINATE, None, verification.reasons, ())
+    policy = state_policy(current_policy(), ())
+    at = verification.checked_at
+    return write_report(unexamined, policy, document_sha256=verification.sha256, at=at)
 
 
 def join_checks(verification: Verification) -> list[CheckAnswer]:

@@ -112,6 +112,8 @@ class Verification:
     signatures: tuple[SignatureFound, ...] = ()
     origin: Origin | None = None
     policy: dict[str, Any] | None = None
+    etsi: str | None = None
+    """The report of ETSI TS 119 102-2, when details were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ def verify_file(
         sha256=sha256,
         signatures=_list_signatures(session, findings, registered),
         policy=findings.get("policy"),
+        etsi=findings.get("etsi"),
     )
 
 

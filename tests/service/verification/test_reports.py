@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import cases
 import pytest
@@ -16,27 +17,37 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from fastapi.testclient import TestClient
 from pki import make_pki
 from signed_pages import one_page, sign_again
+from sqlalchemy import Engine
 
 from keys.hierarchy import load_trust_anchors
 from keys.software import SoftwareKeyStore
+from service.database import reading
+from service.verification.reports import detailed_answer
+from service.verification.sandbox import Sandbox
+from service.verification.verify import Reader, verify_file
 from signing.policy import current_policy, state_policy
 
+Reporting = Callable[[bytes], dict[str, Any]]
+READER = Reader("id", "http://testserver")
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 STRANGER = make_pki()
 """Another agency: nothing of it is known here."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def at_noon() -> Iterator[None]:
     with time_machine.travel(NOW, tick=True):
         yield
 
 
-def report_on(client: TestClient, pdf: bytes, report: str = "detailed") -> dict[str, Any]:
-    answer = client.post(f"/api/v1/verifications?report={report}", files={"file": ("izin.pdf", pdf)})
-    assert answer.status_code == 200
-    body: dict[str, Any] = answer.json()
-    return body
+@pytest.fixture
+def report_on(engine: Engine, sandbox: Sandbox) -> Reporting:
+    def report(pdf: bytes) -> dict[str, Any]:
+        with reading(engine) as session:
+            found = verify_file(session, sandbox, pdf, now=NOW, reader=READER, detailed=True)
+        return detailed_answer(found).model_dump(mode="json")
+
+    return report
 
 
 def checks(reported: dict[str, Any]) -> dict[str, bool | None]:
@@ -44,15 +55,11 @@ def checks(reported: dict[str, Any]) -> dict[str, bool | None]:
 
 
 def test_a_detailed_report_names_every_check_of_a_genuine_document(
-    client: TestClient, issued: cases.Issued, key_folder: Path
+    report_on: Reporting, issued: cases.Issued, key_folder: Path
 ) -> None:
-    body = report_on(client, issued.pdf)
-    simple = report_on(client, issued.pdf, "simple")
+    body = report_on(issued.pdf)
     (signature,) = body["signatures"]
 
-    assert {name: body[name] for name in simple if name != "checked_at"} == {
-        name: value for name, value in simple.items() if name != "checked_at"
-    }
     assert body["verdict"] == "genuine"
     assert checks(body) == {"register": True, "signature": True, "log": True}
     assert body["sha256"] == hashlib.sha256(issued.pdf).hexdigest()
@@ -87,9 +94,9 @@ def test_a_detailed_report_names_every_check_of_a_genuine_document(
 
 
 def test_a_detailed_report_names_the_policy_and_the_chain_it_was_made_by(
-    client: TestClient, issued: cases.Issued, key_folder: Path
+    report_on: Reporting, issued: cases.Issued, key_folder: Path
 ) -> None:
-    body = report_on(client, issued.pdf)
+    body = report_on(issued.pdf)
     anchors = load_trust_anchors(key_folder)
     stated = state_policy(current_policy(), anchors)
 
@@ -108,9 +115,9 @@ def test_a_detailed_report_names_the_policy_and_the_chain_it_was_made_by(
 
 
 def test_the_first_bytes_of_an_altered_copy_are_its_registered_original(
-    client: TestClient, issued: cases.Issued
+    report_on: Reporting, issued: cases.Issued
 ) -> None:
-    body = report_on(client, issued.pdf + b"\n% catatan\n")
+    body = report_on(issued.pdf + b"\n% catatan\n")
 
     origin = body["origin"]
     assert (body["verdict"], origin["found_by"], origin["version"]) == ("altered", "revision", 1)
@@ -121,21 +128,21 @@ def test_the_first_bytes_of_an_altered_copy_are_its_registered_original(
 
 
 def test_a_copy_with_a_changed_byte_names_its_original_by_the_signature_alone(
-    client: TestClient, issued: cases.Issued
+    report_on: Reporting, issued: cases.Issued
 ) -> None:
     place = issued.pdf.index(b"stream") + 40
     altered = issued.pdf[:place] + bytes([issued.pdf[place] ^ 1]) + issued.pdf[place + 1 :]
 
-    body = report_on(client, altered)
+    body = report_on(altered)
 
     assert (body["origin"]["found_by"], body["permit"]["holder"]) == ("signature", "S*** C****** A********")
     assert (body["signatures"][0]["ours"], checks(body["signatures"][0])["integrity"]) == (True, False)
 
 
 def test_a_permit_that_somebody_countersigned_is_altered_and_each_signature_told(
-    client: TestClient, issued: cases.Issued
+    report_on: Reporting, issued: cases.Issued
 ) -> None:
-    body = report_on(client, sign_again(issued.pdf, STRANGER.official, "Kedua"))
+    body = report_on(sign_again(issued.pdf, STRANGER.official, "Kedua"))
 
     ours, theirs = body["signatures"]
     assert (body["verdict"], body["origin"]["found_by"]) == ("altered", "revision")
@@ -145,10 +152,10 @@ def test_a_permit_that_somebody_countersigned_is_altered_and_each_signature_told
 
 
 def test_another_agencys_document_is_unknown_and_its_signatures_are_told_one_by_one(
-    client: TestClient, issued: cases.Issued
+    report_on: Reporting, issued: cases.Issued
 ) -> None:
     once = sign_again(one_page(), STRANGER.official, "Pertama")
-    body = report_on(client, sign_again(once, STRANGER.seal, "Kedua"))
+    body = report_on(sign_again(once, STRANGER.seal, "Kedua"))
 
     assert (body["verdict"], body["permit"], body["origin"]) == ("unknown", None, None)
     assert body["reasons"] == ["not_issued_here", "outside_signature"]
@@ -162,11 +169,11 @@ def test_another_agencys_document_is_unknown_and_its_signatures_are_told_one_by_
 
 
 def test_a_valid_signature_that_nobody_registered_raises_an_alarm(
-    client: TestClient, issued: cases.Issued, key_folder: Path
+    report_on: Reporting, issued: cases.Issued, key_folder: Path
 ) -> None:
     signer = SoftwareKeyStore(key_folder).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW)
     with structlog.testing.capture_logs() as logged:
-        body = report_on(client, sign_again(one_page(), signer, "Tersendiri"))
+        body = report_on(sign_again(one_page(), signer, "Tersendiri"))
 
     assert (body["verdict"], body["reasons"]) == ("unknown", ["not_issued_here", "signed_but_not_registered"])
     assert body["signatures"][0]["ours"] is False
@@ -176,14 +183,44 @@ def test_a_valid_signature_that_nobody_registered_raises_an_alarm(
 
 
 def test_what_cannot_be_read_has_a_report_without_signatures(
-    client: TestClient, issued: cases.Issued
+    report_on: Reporting, issued: cases.Issued
 ) -> None:
-    body = report_on(client, b"%PDF-1.7 rubbish")
+    body = report_on(b"%PDF-1.7 rubbish")
 
     assert (body["verdict"], body["signatures"], body["policy"]) == ("undecided", [], None)
     assert checks(body) == {"register": False, "signature": None, "log": None}
 
 
-def test_a_report_of_an_unknown_kind_is_refused(client: TestClient, issued: cases.Issued) -> None:
-    answer = client.post("/api/v1/verifications?report=short", files={"file": ("izin.pdf", issued.pdf)})
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+def test_the_api_tells_as_much_as_is_asked_for(
+    client: TestClient, issued: cases.Issued, at_noon: None
+) -> None:
+    simple, detailed, unknown = (
+        client.post(f"/api/v1/verifications{query}", files={"file": ("izin.pdf", issued.pdf)})
+        for query in ("", "?report=detailed", "?report=short")
+    )
+
+    assert (simple.status_code, detailed.status_code, unknown.status_code) == (200, 200, 422)
+    assert unknown.json()["code"] == "invalid_input"
+    contract = {name: value for name, value in simple.json().items() if name != "checked_at"}
+    assert contract.items() <= detailed.json().items()
+    assert checks(detailed.json()["signatures"][0])["integrity"] is True
+
+
+@pytest.mark.parametrize(
+    ("readable", "indication"),
+    [(True, "total-passed"), (False, "indeterminate")],
+    ids=["a permit", "rubbish"],
+)
+def test_the_api_gives_the_etsi_report_whatever_the_file(
+    client: TestClient, issued: cases.Issued, at_noon: None, readable: bool, indication: str
+) -> None:
+    pdf = issued.pdf if readable else b"%PDF-1.7 rubbish"
+    answer = client.post("/api/v1/verifications?report=etsi", files={"file": ("izin.pdf", pdf)})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/xml")
+    root = ElementTree.fromstring(answer.text)
+    (found,) = root.iterfind("{*}SignatureValidationReport/{*}SignatureValidationStatus/{*}MainIndication")
+    assert found.text == f"urn:etsi:019102:mainindication:{indication}"
+    digest = root.find("{*}SignatureValidationObjects/{*}ValidationObject[@id='document']//{*}DigestValue")
+    assert digest is not None
+    assert base64.b64decode(str(digest.text)) == hashlib.sha256(pdf).digest()
