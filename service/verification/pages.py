@@ -1,5 +1,6 @@
 """Verification for people: one page to ask, one answer that fills the screen."""
 
+import base64
 from datetime import date
 from typing import Annotated
 
@@ -19,7 +20,8 @@ from service.verification.intake import (
     limit_uploads,
     take_pdf,
 )
-from service.verification.verify import look_up_code, look_up_number, verify_file
+from service.verification.reports import DetailedAnswer, detailed_answer, etsi_report
+from service.verification.verify import Verification, look_up_code, look_up_number, verify_file
 from service.web import SettingsDep, language_of, render
 
 router = APIRouter(include_in_schema=False)
@@ -48,8 +50,35 @@ def answer_file(
     except ServiceError as error:
         return _ask_again(request, error, {}, "file")
     with reading(request.app.state.engine) as session:
-        verification = verify_file(session, sandbox, pdf, now=now(), reader=reader)
-    return render(request, "verification/answer.html", verification=verification, permit=verification.permit)
+        verification = verify_file(session, sandbox, pdf, now=now(), reader=reader, detailed=True)
+    report = detailed_answer(verification)
+    return render(
+        request,
+        "verification/answer.html",
+        verification=verification,
+        permit=verification.permit,
+        report=report,
+        links=_link_reports(verification, report, pdf),
+    )
+
+
+def _link_reports(verification: Verification, report: DetailedAnswer, pdf: bytes) -> dict[str, str]:
+    """Give what can be downloaded as part of the page: an upload and its reports are kept nowhere.
+
+    The original of an altered copy is cut from the upload itself, so that nobody is given what they had not.
+    """
+    links = {
+        "detailed": _as_link("application/json", report.model_dump_json(indent=2).encode()),
+        "etsi": _as_link("application/xml", etsi_report(verification).encode()),
+    }
+    origin = verification.origin
+    if origin and origin.found_by == "revision":
+        links["original"] = _as_link("application/pdf", pdf[: origin.size])
+    return links
+
+
+def _as_link(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _no_file() -> bytes:

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ import structlog
 import time_machine
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from factories import let_forms_pass
 from fastapi.testclient import TestClient
 from pki import make_pki
 from signed_pages import one_page, sign_again
@@ -224,3 +227,61 @@ def test_the_api_gives_the_etsi_report_whatever_the_file(
     digest = root.find("{*}SignatureValidationObjects/{*}ValidationObject[@id='document']//{*}DigestValue")
     assert digest is not None
     assert base64.b64decode(str(digest.text)) == hashlib.sha256(pdf).digest()
+
+
+# The page -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page_of(client: TestClient, issued: cases.Issued, at_noon: None) -> Callable[[bytes], str]:
+    let_forms_pass(client)
+    return lambda pdf: client.post("/verify", files={"file": ("izin.pdf", pdf)}).text
+
+
+def downloads(page: str) -> dict[str, bytes]:
+    """Decode what a page gives to download, by the names of the files."""
+    links = re.findall(r'href="data:[a-z/]+;base64,([^"]+)" download="([^"]+)"', page)
+    return {name: base64.b64decode(content) for content, name in links}
+
+
+def test_the_page_tells_each_check_and_gives_the_reports(
+    page_of: Callable[[bytes], str], issued: cases.Issued
+) -> None:
+    page = page_of(issued.pdf)
+    given = downloads(page)
+
+    assert set(given) == {"laporan-pemeriksaan.json", "laporan-pemeriksaan.xml"}
+    assert json.loads(given["laporan-pemeriksaan.json"])["verdict"] == "genuine"
+    assert ElementTree.fromstring(given["laporan-pemeriksaan.xml"]).tag.endswith("}ValidationReport")
+    assert "Isi berkas sama dengan yang ditandatangani" in page
+    assert "<strong>Tidak lolos</strong>" not in page
+
+
+def test_who_holds_the_original_within_an_altered_copy_can_take_it_out(
+    page_of: Callable[[bytes], str], issued: cases.Issued
+) -> None:
+    page = page_of(sign_again(issued.pdf, STRANGER.official, "Kedua"))
+
+    assert downloads(page)["surat-asli.pdf"] == issued.pdf
+    assert "ditandatangani lagi oleh pihak lain" in page
+    assert "Siti Contoh" not in page
+
+
+def test_who_has_no_more_than_an_altered_copy_is_given_nothing(
+    page_of: Callable[[bytes], str], issued: cases.Issued
+) -> None:
+    place = issued.pdf.index(b"stream") + 40
+    altered = issued.pdf[:place] + bytes([issued.pdf[place] ^ 1]) + issued.pdf[place + 1 :]
+
+    assert "surat-asli.pdf" not in downloads(page_of(altered + b"\n"))
+
+
+def test_outside_signatures_are_listed_without_vouching_for_them(
+    page_of: Callable[[bytes], str],
+) -> None:
+    page = page_of(sign_again(one_page(), STRANGER.official, "Pertama"))
+
+    assert "Bukan terbitan kami" in page
+    assert "tidak menjaminnya" in page
+    assert "<strong>Kepala Dinas Contoh</strong>" in page
+    assert "bukan tanda tangan dari layanan ini" in page
