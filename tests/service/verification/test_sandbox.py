@@ -99,7 +99,7 @@ def test_a_bomb_is_undecided_within_the_budget(
 def test_what_no_check_foresaw_is_a_code_and_no_verdict(
     key_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_parts: object) -> dict[str, object]:
+    def fail(*_parts: object, **_options: object) -> dict[str, object]:
         raise AssertionError("words of the file")
 
     monkeypatch.setattr(examiner, "examine", fail)
