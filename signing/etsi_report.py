@@ -54,7 +54,8 @@ def write_report(
         written = [_vr("SignatureValidationReport", _times(at, at), process, _status(report))]
     root = _vr("ValidationReport", *written, _vr("SignatureValidationObjects", *objects.values()))
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+    xml: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return xml.decode()
 
 
 def _signature(

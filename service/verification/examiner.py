@@ -58,6 +58,7 @@ def main(channel: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in LAZY_MODULES:
         import_module(name)
+    current_policy()
     channel.sendall(READY)
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, 1, 1)

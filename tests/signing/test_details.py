@@ -14,10 +14,11 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from signed_pages import DAY, HOUR, archive_page, extend_page, lists, one_page, sign_page
 
 from keys import profiles
+from keys.algorithms import generate_key, sign_with
 from keys.authority import Subject, create_root
 from keys.cms import DATA, sign_content
 from keys.revocation import Revocation, build_crl
-from keys.store import OpenKey, generate_key, sign_with
+from keys.store import OpenKey
 from keys.timestamp import local_timestamper
 from signing.details import STEPS
 from signing.policy import current_policy
