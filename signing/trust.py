@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from asn1crypto import crl as asn1_crl
@@ -50,9 +51,28 @@ class Anchors:
     signing: Sequence[x509.Certificate]
     time: Sequence[x509.Certificate] = ()
 
-    @property
-    def stamping(self) -> list[x509.Certificate]:
+    @cached_property
+    def for_signatures(self) -> SimpleTrustManager:
+        """The trust anchors for signatures. A list, even an empty one, keeps the operating system's out."""
+        return SimpleTrustManager.build(trust_roots=_parse(self.signing))
+
+    @cached_property
+    def for_time_stamps(self) -> SimpleTrustManager:
         """The trust anchors for time stamps."""
+        return SimpleTrustManager.build(trust_roots=_parse(self._stamping))
+
+    @cached_property
+    def completing(self) -> list[asn1_x509.Certificate]:
+        """The certificates between, which are believed no more than those of a document."""
+        return _parse([each for each in self.time if not is_self_issued(each)])
+
+    @cached_property
+    def names(self) -> frozenset[bytes]:
+        """The names of all trust anchors (DER)."""
+        return frozenset(anchor.subject.dump() for anchor in _parse(self._stamping))
+
+    @property
+    def _stamping(self) -> list[x509.Certificate]:
         return [*self.signing, *filter(is_self_issued, self.time)]
 
     def have_list(self, lists: Sequence[CRLContainer]) -> bool:
@@ -106,18 +126,16 @@ def _specify(trust: Trust, signatures: AlgorithmUsage, stamps: AlgorithmUsage) -
         intermediate_ca_cert_rule=required if trust.judges_authorities else unchecked,
     )
 
-    def up_to(roots: Sequence[x509.Certificate], algorithms: AlgorithmUsage) -> CertValidationPolicySpec:
+    def up_to(roots: SimpleTrustManager, algorithms: AlgorithmUsage) -> CertValidationPolicySpec:
         return CertValidationPolicySpec(
-            # An explicit list, even an empty one, keeps the operating system's anchors out.
-            trust_manager=SimpleTrustManager.build(trust_roots=_parse(roots)),
+            trust_manager=roots,
             revinfo_policy=CertRevTrustPolicy(checking),
             algorithm_usage_policy=algorithms,
         )
 
-    anchors = trust.anchors
     return SignatureValidationSpec(
-        cert_validation_policy=up_to(anchors.signing, signatures),
-        ts_cert_validation_policy=up_to(anchors.stamping, stamps),
+        cert_validation_policy=up_to(trust.anchors.for_signatures, signatures),
+        ts_cert_validation_policy=up_to(trust.anchors.for_time_stamps, stamps),
         # pyHanko demands no usage unless told, and would take a TSA's certificate for a signer's.
         key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
@@ -127,12 +145,10 @@ def _specify(trust: Trust, signatures: AlgorithmUsage, stamps: AlgorithmUsage) -
 
 def _limit_age(trust: Trust) -> LocalKnowledge:
     """Add the certificates that complete chains, and an age to what tells of revocation."""
-    completing = [each for each in trust.anchors.time if not is_self_issued(each)]
-    roots = {anchor.subject.dump() for anchor in _parse(trust.anchors.stamping)}
-    policy, knowledge = trust.policy, trust.knowledge
+    policy, knowledge, roots = trust.policy, trust.knowledge, trust.anchors.names
     return replace(
         knowledge,
-        known_certs=[*knowledge.known_certs, *_parse(completing)],
+        known_certs=[*knowledge.known_certs, *trust.anchors.completing],
         known_crls=[
             _AgingList(
                 each.crl_data,

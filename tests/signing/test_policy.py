@@ -10,10 +10,11 @@ from asn1crypto import tsp
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pki import NOW, make_pki, throwaway_pki
+from pki import NOW, issue, make_pki, throwaway_pki
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed
 from signed_pages import DAY, chain, lists, sign_page
 
+from keys import profiles
 from keys.timestamp import local_timestamper
 from signing.extend import add_archive_timestamp, extend_to_lt
 from signing.judgement import judge_imprint
@@ -97,6 +98,14 @@ def test_each_key_has_its_end(algorithm, key, accepted_in_2026, accepted_in_2031
 
     assert is_accepted(rule, datetime(2026, 11, 23, tzinfo=UTC)) == accepted_in_2026
     assert is_accepted(rule, datetime(2031, 1, 1, tzinfo=UTC)) == accepted_in_2031
+
+
+@pytest.mark.parametrize("name", sorted({*profiles.OFFICIAL.algorithms} - {"rsa4096"}))
+def test_every_algorithm_that_officials_sign_with_is_accepted(name):
+    """RSA-4096 takes seconds to make, and no other rule than RSA-3072."""
+    signer = issue(profiles.OFFICIAL, "Kepala Dinas Contoh", PKI.issuing, NOW - DAY, name)
+
+    assert validate(sign_page(signer), NOW, current_policy()).indication == Indication.TOTAL_PASSED
 
 
 def test_the_last_day_counts_whole():
