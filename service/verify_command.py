@@ -19,7 +19,8 @@ from cryptography import x509
 
 from service import clock
 from service.console import Refused
-from service.verification.sandbox import Examination, Sandbox
+from service.verification.examination import Examination
+from service.verification.sandbox import Sandbox
 
 LARGEST_FILE = 20 * 1024 * 1024
 

@@ -11,11 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+from service.verification.examination import Examination, KnownExaminations
 from service.verification.examiner import LENGTH, READY
 
 SECONDS = 3.0
@@ -28,18 +27,6 @@ START_SECONDS = 60
 AT_ONCE = 4
 """Files examined side by side; more wait, within their own budget."""
 MAX_ANSWER = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """What the examiner found, or why it did not finish.
-
-    `stopped` is `time_limit`, `memory_limit`, `busy`, `stopped` (the child died) or `examiner_fault` (it met
-    what no check foresaw).
-    """
-
-    findings: dict[str, Any] | None
-    stopped: str | None = None
 
 
 class Sandbox:
@@ -56,6 +43,7 @@ class Sandbox:
         self.outside = outside
         self.seconds = seconds
         self.memory = memory
+        self.known = KnownExaminations()
         self._places = threading.BoundedSemaphore(AT_ONCE)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import structlog
@@ -33,7 +34,8 @@ from service.permits.register import (
 from service.pki.outside_trust import judging_lists, read_outside_trust
 from service.pki.register import current_lists
 from service.transparency.log import prove_inclusion
-from service.verification.sandbox import Examination, Sandbox
+from service.verification.examination import Examination
+from service.verification.sandbox import Sandbox
 from signing.provenance import MAX_SIGNATURES
 
 log = structlog.get_logger()
@@ -214,11 +216,18 @@ def _examine(
     detailed: bool,
 ) -> Examination:
     """Have a file examined by the trust anchors and revocation lists of whoever signed it."""
-    if registered is None or registered[0].signed_by == HERE:
+    if registered is None:
         return sandbox.examine(pdf, now, current_lists(session), detailed=detailed)
-    theirs = read_outside_trust(sandbox.outside).crls
-    lists = judging_lists(session, theirs, archived=registered[1].level == "B-LTA")
-    return sandbox.examine(pdf, now, lists, by_others=True, detailed=detailed)
+    permit, version = registered
+    by_others = permit.signed_by != HERE
+    if by_others:
+        theirs = read_outside_trust(sandbox.outside).crls
+        lists = judging_lists(session, theirs, archived=version.level == "B-LTA")
+    else:
+        lists = current_lists(session)
+    examine = partial(sandbox.examine, pdf, now, lists, by_others=by_others, detailed=detailed)
+    judged_by = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in lists)).digest()
+    return sandbox.known.look_up((version.sha256, judged_by, by_others, detailed), now, examine)
 
 
 def _verify_registered(
