@@ -222,7 +222,7 @@ def _validate_signature(
         in_file = [Check(check, fault not in faults) for check, fault in _CHECKS_IN_FILE.items()]
         indication, name = _judge(sub_indication, faults)
         return SignatureReport(
-            field_name=signature.field_name,
+            field_name=_plain(signature.field_name),
             container_sha256=fingerprint(signature.pkcs7_content),
             indication=indication,
             sub_indication=name,
@@ -240,12 +240,12 @@ def _validate_signature(
     except SignatureValidationError as error:
         # Without its certificate nothing else can be told of a signature (EN 319 102-1 §5.2.3).
         indication, name = _judge(error.ades_subindication, ())
-        return _bare_report(signature.field_name, indication, name, name.lower() if name else "")
+        return _bare_report(_plain(signature.field_name), indication, name, name.lower() if name else "")
     except MemoryError:
         raise
     except Exception:  # The parts of a signature are parsed as late as here, and leak as the file's do.
         return _bare_report(
-            signature.field_name, Indication.TOTAL_FAILED, "FORMAT_FAILURE", "malformed_signature"
+            _plain(signature.field_name), Indication.TOTAL_FAILED, "FORMAT_FAILURE", "malformed_signature"
         )
 
 
@@ -262,6 +262,11 @@ def _tell(
         raise
     except Exception:  # What cannot be told of in detail is judged all the same.
         return None
+
+
+def _plain(text: str) -> str:
+    """Free a string from the document that pyHanko's own kinds of strings hold on to."""
+    return str(text)
 
 
 def _name_signer(certificate: asn1_x509.Certificate) -> str | None:

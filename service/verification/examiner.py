@@ -5,6 +5,7 @@ nothing to lose, so a hostile file costs its own fork only. Nothing here reaches
 """
 
 import base64
+import gc
 import hashlib
 import json
 import os
@@ -59,6 +60,8 @@ def main(channel: socket.socket) -> None:
     for name in LAZY_MODULES:
         import_module(name)
     current_policy()
+    # What is loaded now stays: a fork that collects garbage need not copy it.
+    gc.freeze()
     channel.sendall(READY)
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, 1, 1)

@@ -4,29 +4,35 @@ import hashlib
 import uuid
 from typing import Any
 
+import cases
 from place import Place
 from sqlalchemy import insert
 from sqlmodel import SQLModel, select
 
 from service.applications.models import Application
+from service.clock import now
 from service.database import reading, transaction
+from service.permits.extend import extend_document
 from service.permits.issue import sign_application
 from service.permits.models import DocumentVersion, Permit, StatusChange
 from service.permits.numbering import new_public_code
-from service.permits.register import current_version
+from service.pki.publish import publish_revocation_lists
 from service.storage import get_document
 
 AT_ONCE = 5000
 
 
 def issue_one(place: Place) -> bytes:
-    """Issue a permit and return its document."""
+    """Issue a permit, archive it, and return its document (B-LTA)."""
     ((case, digest),) = place.cases_to_sign(1)
     permit = sign_application(
         place.workshop, case.id, actor=place.head, signer=place.signer, seen_digest=digest
     )
-    with reading(place.workshop.engine) as session:
-        return get_document(place.workshop.storage, current_version(session, permit).sha256)
+    publish_revocation_lists(place.workshop.engine, place.key_store, cases.OPERATIONS_PASSPHRASE, now())
+    tsa = place.key_store.open_key("tsa", cases.OPERATIONS_PASSPHRASE, now=now())
+    archived = extend_document(place.workshop, permit.id, tsa=tsa)
+    assert archived is not None
+    return get_document(place.workshop.storage, archived.sha256)
 
 
 def fill(place: Place, count: int) -> list[str]:
@@ -34,7 +40,8 @@ def fill(place: Place, count: int) -> list[str]:
     with reading(place.workshop.engine) as session:
         permit = session.exec(select(Permit)).first()
         assert permit is not None
-        version = session.exec(select(DocumentVersion).where(DocumentVersion.permit_id == permit.id)).one()
+        versions = select(DocumentVersion).where(DocumentVersion.permit_id == permit.id)
+        version = session.exec(versions.where(DocumentVersion.version == 1)).one()
         change = session.exec(select(StatusChange).where(StatusChange.permit_id == permit.id)).one()
         application = session.get_one(Application, permit.application_id)
     originals = (application, permit, version, change)

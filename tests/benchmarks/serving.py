@@ -1,23 +1,25 @@
 """Servers in processes of their own on loopback, and the load that is put on them.
 
 Run as a program, it is such a server: `serving.py PORT FOLDER` serves the service whose data lie there,
-`serving.py PORT` a bare FastAPI route.
+`serving.py PORT FOLDER bare` two bare FastAPI routes beside the same database.
 """
 
+import hashlib
 import selectors
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import uvicorn  # noqa: E402
-from fastapi import FastAPI  # noqa: E402
+from fastapi import FastAPI, UploadFile  # noqa: E402
 from place import settings_in  # noqa: E402
 
 from service.app import create_app  # noqa: E402
@@ -26,12 +28,12 @@ CONNECTIONS = 8
 
 
 @contextmanager
-def server(folder: Path | None) -> Iterator[int]:
-    """Serve the service whose data lie in a folder, or without one the bare route; yield the port."""
+def server(folder: Path, *, is_bare: bool = False) -> Iterator[int]:
+    """Serve the service whose data lie in a folder, or the bare routes beside them; yield the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    command = [sys.executable, __file__, str(port), *([str(folder)] if folder else [])]
+    command = [sys.executable, __file__, str(port), str(folder), *(["bare"] if is_bare else [])]
     process = subprocess.Popen(command)
     try:
         _wait_for(port, process)
@@ -89,17 +91,26 @@ def _is_whole(answer: bytes) -> bool:
     return bool(end) and len(body) >= int(length)
 
 
-def bare_app() -> FastAPI:
-    """Make an application of one `def` route that answers a few fields."""
+def bare_app(folder: Path) -> FastAPI:
+    """Make an application of two `def` routes: one answers a few fields, one looks up a file's SHA-256."""
     app = FastAPI()
+    database = settings_in(folder).effective_database_url.removeprefix("sqlite:///")
 
     @app.get("/permits/{code}")
     def permit(code: str) -> dict[str, str]:
         return {"code": code, "status": "active"}
 
+    @app.post("/verifications")
+    def verify(file: UploadFile) -> dict[str, object]:
+        sha256 = hashlib.sha256(file.file.read()).hexdigest()
+        with closing(sqlite3.connect(database)) as connection:
+            query = "SELECT version FROM permit_document_version WHERE sha256 = ?"
+            return {"sha256": sha256, "version": connection.execute(query, [sha256]).fetchone()[0]}
+
     return app
 
 
 if __name__ == "__main__":
-    app = create_app(settings_in(Path(sys.argv[2]))) if len(sys.argv) > 2 else bare_app()
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)
+    port, folder = int(sys.argv[1]), Path(sys.argv[2])
+    app = bare_app(folder) if sys.argv[3:] else create_app(settings_in(folder))
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)

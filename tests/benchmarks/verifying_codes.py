@@ -17,7 +17,8 @@ def measure(place: Place, codes: list[str]) -> list[Row]:
     def some(address: str) -> list[str]:
         return [address + code for code in random.choices(codes, k=REQUESTS)]
 
-    with server(place.settings.data_folder) as port, server(None) as bare:
+    folder = place.settings.data_folder
+    with server(folder) as port, server(folder, is_bare=True) as bare:
         times = medians(
             {
                 "api": lambda: load(port, some("/api/v1/permits/")),

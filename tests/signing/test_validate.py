@@ -95,6 +95,10 @@ def test_a_report_crosses_to_another_process():
     assert pickle.loads(pickle.dumps(validate())) == validate()
 
 
+def test_a_report_holds_nothing_of_the_document():
+    assert type(validate().signatures[0].field_name) is str
+
+
 def test_a_document_without_a_signature_says_so():
     report = validate(PDF)
 
