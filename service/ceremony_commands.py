@@ -7,7 +7,7 @@ import typer
 
 from keys.authority import Subject
 from keys.ceremony import OPERATIONS, Plan
-from keys.errors import ApprovalNotValid, KeyNotFound
+from keys.errors import ApprovalNotValid, KeyNotFound, WrongPassphrase
 from keys.hierarchy import appoint_custodian, latest
 from keys.software import SoftwareKeyStore
 from keys.store import CUSTODIAN_PREFIX, ROOT, KeyStore
@@ -62,15 +62,21 @@ def keys_ceremony(
     folder, service_keys = _service_keys(keys)
     require_apart(root, folder)
     passphrases = {holder: read_secret(_prompt(holder), secret_fd) for holder in plan.holders}
-    text = hold(
-        plan_file,
-        folder,
-        service_keys,
-        SoftwareKeyStore(root),
-        passphrases,
-        plan=plan,
-        now=clock.now(),
-    )
+    try:
+        text = hold(
+            plan_file,
+            folder,
+            service_keys,
+            SoftwareKeyStore(root),
+            passphrases,
+            plan=plan,
+            now=clock.now(),
+        )
+    except WrongPassphrase:
+        raise Refused(
+            "Sebuah PIN tidak membuka tokennya. Tidak ada yang dibuat.",
+            "A PIN does not open its token. Nothing was made.",
+        ) from None
     print(text)
     say(
         f"Tersimpan sebagai {folder / TEXT}. Bawa folder {root} pergi.",

@@ -198,13 +198,18 @@ def write_transcript(plan: Plan, record: Approval, found: Mapping[str, x509.Cert
 def _entry_lines(
     name: str, algorithm: str, facts: Mapping[str, Mapping[str, str]], certificate: x509.Certificate | None
 ) -> list[str]:
+    lines = [name]
+    if name in facts["tokens"]:
+        lines.append(
+            f"  Dibuat dan tinggal di token / Made in, and never leaving, the token: {facts['tokens'][name]}"
+        )
     if name in facts["keys"]:
         return [
-            name,
+            *lines,
             f"  Algoritma / Algorithm: {algorithm}",
             f"  SHA-256 kunci / of the key: {facts['keys'][name]}",
         ]
-    lines = [name, f"  SHA-256: {facts['certificates'].get(name, '-')}"]
+    lines.append(f"  SHA-256: {facts['certificates'].get(name, '-')}")
     if certificate is None:
         return lines
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc

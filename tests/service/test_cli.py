@@ -15,6 +15,7 @@ from pathlib import Path
 import obstore
 import outside
 import pytest
+import softhsm
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from factories import PASSWORD, TOTP_SECRET
@@ -253,6 +254,27 @@ def test_a_ceremony_that_cannot_be_held_makes_no_key(
     capfd.readouterr()
     assert canting("keys", "ceremony", "--example") == 0
     assert capfd.readouterr().out == EXAMPLE.read_text()
+
+
+def test_a_ceremony_with_a_wrong_pin_makes_no_key(
+    canting: Canting,
+    folder: Path,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SOFTHSM2_CONF", str(softhsm.configure(tmp_path / "hsm")))
+    softhsm.make_token("canting", "pin yang lain sekali")
+    softhsm.start_anew()
+    monkeypatch.setenv("CANTING_TOKEN_MODULE", str(softhsm.MODULE))
+    secrets = [ROOT_PASSPHRASE, ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"], *CUSTODIANS.values()]
+
+    hold = ("keys", "ceremony", str(EXAMPLE), "--root", str(root))
+    assert canting(*hold, secret="\n".join(secrets)) == 1
+    assert "PIN tidak membuka tokennya" in capfd.readouterr().err
+    assert not (folder / "keys").exists()
+    assert not root.exists()
 
 
 def test_a_signing_official_is_enrolled(canting: Canting, prepared: Path, keys: SoftwareKeyStore) -> None:
