@@ -62,26 +62,29 @@ def keys_ceremony(
     folder, service_keys = _service_keys(keys)
     require_apart(root, folder)
     passphrases = {holder: read_secret(_prompt(holder), secret_fd) for holder in plan.holders}
-    try:
-        text = hold(
-            plan_file,
-            folder,
-            service_keys,
-            SoftwareKeyStore(root),
-            passphrases,
-            plan=plan,
-            now=clock.now(),
-        )
-    except WrongPassphrase:
-        raise Refused(
-            "Sebuah PIN tidak membuka tokennya. Tidak ada yang dibuat.",
-            "A PIN does not open its token. Nothing was made.",
-        ) from None
+    text = _hold(plan_file, plan, folder, service_keys, SoftwareKeyStore(root), passphrases)
     print(text)
     say(
         f"Tersimpan sebagai {folder / TEXT}. Bawa folder {root} pergi.",
         f"Kept as {folder / TEXT}. Carry the folder {root} away.",
     )
+
+
+def _hold(
+    plan_file: Path,
+    plan: Plan,
+    folder: Path,
+    service_keys: KeyStore,
+    root_keys: SoftwareKeyStore,
+    passphrases: dict[str, str],
+) -> str:
+    try:
+        return hold(plan_file, folder, service_keys, root_keys, passphrases, plan=plan, now=clock.now())
+    except WrongPassphrase:
+        raise Refused(
+            "Sebuah PIN tidak membuka tokennya. Tidak ada yang dibuat.",
+            "A PIN does not open its token. Nothing was made.",
+        ) from None
 
 
 def _service_keys(folder: Path | None) -> tuple[Path, KeyStore]:
