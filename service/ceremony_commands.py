@@ -62,12 +62,22 @@ def keys_ceremony(
     folder, service_keys = _service_keys(keys)
     require_apart(root, folder)
     passphrases = {holder: read_secret(_prompt(holder), secret_fd) for holder in plan.holders}
+    if not keys:
+        _require_settings_passphrase(passphrases[OPERATIONS])
     text = _hold(plan_file, plan, folder, service_keys, SoftwareKeyStore(root), passphrases)
     print(text)
     say(
         f"Tersimpan sebagai {folder / TEXT}. Bawa folder {root} pergi.",
         f"Kept as {folder / TEXT}. Carry the folder {root} away.",
     )
+
+
+def _require_settings_passphrase(typed: str) -> None:
+    if typed != read_settings().operations_passphrase.get_secret_value():
+        raise Refused(
+            "Frasa sandi operasional berbeda dari CANTING_OPERATIONS_PASSPHRASE. Tidak ada yang dibuat.",
+            "The operations passphrase differs from CANTING_OPERATIONS_PASSPHRASE. Nothing was made.",
+        )
 
 
 def _hold(
