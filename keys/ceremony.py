@@ -107,6 +107,7 @@ def hold_ceremony(
             "root_key_sha256": hashlib.sha256(root_keys.encrypted_key(store.ROOT)).hexdigest(),
             "certificates": {name: fingerprint(keys.certificates(name)[0]) for name in certified},
             "keys": _bare_keys(plan, keys, passphrases, now),
+            "tokens": {entry.name: token for entry in plan.entries if (token := keys.token_of(entry.name))},
         }
         return approve(canonical(facts), _custodians(opened))
 

@@ -99,6 +99,10 @@ class TokenKeyStore:
             public_keys = session.get_objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY})
             return tuple(sorted(each[Attribute.LABEL] for each in public_keys))
 
+    def token_of(self, name: str) -> str:
+        """Return the token's label."""
+        return self.token
+
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         """Return the key's certificate and its chain up to the trust anchor; nothing for a bare key.
 

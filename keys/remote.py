@@ -35,6 +35,9 @@ class RemoteKeyVault:
         """Return the names of the keys kept there, sorted. Raises SignerNotFound."""
         return tuple(self._ask({"ask": "names"})["names"])
 
+    def token_of(self, name: str) -> None:
+        """Return None: where the signer keeps its keys is not told."""
+
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         """Return the key's certificate and its chain up to the trust anchor; nothing for a bare key.
 

@@ -73,6 +73,9 @@ class SoftwareKeyStore:
         """Return the names of the keys kept here, sorted."""
         return tuple(sorted(path.name.removesuffix(".key.json") for path in self.folder.glob("*.key.json")))
 
+    def token_of(self, name: str) -> None:
+        """Return None: keys are files here."""
+
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         """Return the key's certificate and its chain up to the trust anchor; nothing for a bare key.
 

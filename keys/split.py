@@ -32,6 +32,9 @@ class SplitKeyStore:
         own = [name for name in self.operations.names() if self._part(name) is self.operations]
         return tuple(sorted({*in_files, *own, *self.officials()}))
 
+    def token_of(self, name: str) -> str | None:
+        return self._part(name).token_of(name)
+
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         return self._part(name).certificates(name)
 

@@ -76,6 +76,9 @@ class KeyVault(Protocol):
     def names(self) -> tuple[str, ...]:
         """Return the names of the keys kept here, sorted."""
 
+    def token_of(self, name: str) -> str | None:
+        """Return the label of the token in which a key of this name is kept; None for a file."""
+
     def certificates(self, name: str) -> tuple[x509.Certificate, ...]:
         """Return the key's certificate and its chain up to the trust anchor, without any passphrase."""
 

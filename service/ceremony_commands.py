@@ -7,7 +7,7 @@ import typer
 
 from keys.authority import Subject
 from keys.ceremony import OPERATIONS, Plan
-from keys.errors import ApprovalNotValid, KeyNotFound
+from keys.errors import ApprovalNotValid, KeyNotFound, WrongPassphrase
 from keys.hierarchy import appoint_custodian, latest
 from keys.software import SoftwareKeyStore
 from keys.store import CUSTODIAN_PREFIX, ROOT, KeyStore
@@ -62,20 +62,39 @@ def keys_ceremony(
     folder, service_keys = _service_keys(keys)
     require_apart(root, folder)
     passphrases = {holder: read_secret(_prompt(holder), secret_fd) for holder in plan.holders}
-    text = hold(
-        plan_file,
-        folder,
-        service_keys,
-        SoftwareKeyStore(root),
-        passphrases,
-        plan=plan,
-        now=clock.now(),
-    )
+    if not keys:
+        _require_settings_passphrase(passphrases[OPERATIONS])
+    text = _hold(plan_file, plan, folder, service_keys, SoftwareKeyStore(root), passphrases)
     print(text)
     say(
         f"Tersimpan sebagai {folder / TEXT}. Bawa folder {root} pergi.",
         f"Kept as {folder / TEXT}. Carry the folder {root} away.",
     )
+
+
+def _require_settings_passphrase(typed: str) -> None:
+    if typed != read_settings().operations_passphrase.get_secret_value():
+        raise Refused(
+            "Frasa sandi operasional berbeda dari CANTING_OPERATIONS_PASSPHRASE. Tidak ada yang dibuat.",
+            "The operations passphrase differs from CANTING_OPERATIONS_PASSPHRASE. Nothing was made.",
+        )
+
+
+def _hold(
+    plan_file: Path,
+    plan: Plan,
+    folder: Path,
+    service_keys: KeyStore,
+    root_keys: SoftwareKeyStore,
+    passphrases: dict[str, str],
+) -> str:
+    try:
+        return hold(plan_file, folder, service_keys, root_keys, passphrases, plan=plan, now=clock.now())
+    except WrongPassphrase:
+        raise Refused(
+            "Sebuah PIN tidak membuka tokennya. Tidak ada yang dibuat.",
+            "A PIN does not open its token. Nothing was made.",
+        ) from None
 
 
 def _service_keys(folder: Path | None) -> tuple[Path, KeyStore]:

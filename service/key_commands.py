@@ -1,6 +1,7 @@
 """`canting keys …`: the keys that sign, their certificates and lists, and the keys that encrypt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -74,8 +75,7 @@ def keys_enrol(email: Email, custodian: Custodian = NOBODY, secret_fd: SecretFd 
     settings = read_settings()
     approving = read_custodians(custodian, secret_fd)
     passphrase = read_secret(SIGNER_PROMPT, secret_fd)
-    with opened(settings) as engine, transaction(engine) as session:
-        custodians = open_named_custodians(session, settings, approving)
+    with approved_by(settings, approving) as (session, custodians):
         key_name = enrol_signer(
             session, settings, email, passphrase=passphrase, custodians=custodians, now=clock.now()
         )
@@ -94,13 +94,13 @@ def keys_reissue(
     settings = read_settings()
     approving = read_custodians(custodian, secret_fd)
     passphrase = read_secret(SIGNER_PROMPT, secret_fd)
-    with opened(settings) as engine, transaction(engine) as session:
+    with approved_by(settings, approving) as (session, custodians):
         key_name = reissue_signer(
             session,
             settings,
             email,
             passphrase=passphrase,
-            custodians=open_named_custodians(session, settings, approving),
+            custodians=custodians,
             reason=x509.ReasonFlags(reason.value),
             compromised_at=_beginning_of(compromised_on),
             now=clock.now(),
@@ -126,26 +126,36 @@ def read_custodians(names: list[str], secret_fd: int | None) -> dict[str, str]:
     return {name: read_secret(prompt.format(name), secret_fd, is_new=False) for name in names}
 
 
-def open_named_custodians(
-    session: Session, settings: Settings, passphrases: dict[str, str]
-) -> Sequence[OpenKey]:
-    """Open the custodians who approve. Raises Refused for a wrong passphrase, and as `open_custodians`."""
+@contextmanager
+def approved_by(
+    settings: Settings, passphrases: dict[str, str]
+) -> Iterator[tuple[Session, Sequence[OpenKey]]]:
+    """Give a transaction and the custodians who approve what is done in it; both end together.
+
+    Raises Refused for a custodian's wrong passphrase or name, and as `open_custodians`.
+    """
     keys = open_store(settings)
     if store.ISSUING not in keys.names():
         raise KeyNotFound
-    record_folder(session, keys, clock.now())
-    try:
-        return open_custodians(session, keys, passphrases, clock.now())
-    except WrongPassphrase:
-        raise Refused(
-            "Frasa sandi seorang pemegang kunci salah. Tidak ada yang dilakukan.",
-            "A custodian's passphrase is wrong. Nothing was done.",
-        ) from None
-    except KeyNotFound:
-        raise Refused(
-            "Tidak ada pemegang kunci dengan nama itu. Lihat nama dengan `canting keys list`.",
-            "There is no custodian of that name. `canting keys list` names them.",
-        ) from None
+    with opened(settings) as engine, ExitStack() as act:
+        require_schema(engine)
+        session = act.enter_context(transaction(engine))
+        record_folder(session, keys, clock.now())
+        try:
+            custodians = open_custodians(session, keys, passphrases, clock.now())
+        except WrongPassphrase:
+            raise Refused(
+                "Frasa sandi seorang pemegang kunci salah. Tidak ada yang dilakukan.",
+                "A custodian's passphrase is wrong. Nothing was done.",
+            ) from None
+        except KeyNotFound:
+            raise Refused(
+                "Tidak ada pemegang kunci dengan nama itu. Lihat nama dengan `canting keys list`.",
+                "There is no custodian of that name. `canting keys list` names them.",
+            ) from None
+        for custodian in custodians:
+            act.enter_context(custodian)
+        yield session, custodians
 
 
 @keys_app.command("passphrase")
@@ -229,13 +239,10 @@ def keys_reinstate(name: KeyName, custodian: Custodian = NOBODY, secret_fd: Secr
     """End the suspension of a key's certificate. Two custodians approve."""
     settings = read_settings()
     approving = read_custodians(custodian, secret_fd)
-
-    def reinstate(session: Session, now: datetime) -> None:
-        custodians = open_named_custodians(session, settings, approving)
+    with approved_by(settings, approving) as (session, custodians):
+        now = clock.now()
         approve = approver("reinstate", custodians, now)
         reinstate_certificate(session, name, approve=approve, actor=SERVICE, now=now)
-
-    _change_certificate(reinstate)
     say(f"Sertifikat kunci {name} berlaku lagi.", f"The certificate of the key {name} is in force again.")
 
 
@@ -265,12 +272,12 @@ def keys_renew(
     if profile in (Renewed.ISSUING, Renewed.ROOT):
         root_keys = open_root_folder(root, settings)
         root_passphrase = read_secret(ROOT_PROMPT, secret_fd, is_new=profile is Renewed.ROOT)
-    with opened(settings) as engine, transaction(engine) as session:
+    with approved_by(settings, approving) as (session, custodians):
         name = renew_service_key(
             session,
             settings,
             profile.value,
-            custodians=open_named_custodians(session, settings, approving),
+            custodians=custodians,
             root_keys=root_keys,
             root_passphrase=root_passphrase,
             now=clock.now(),

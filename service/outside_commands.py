@@ -22,8 +22,8 @@ from service.key_commands import (
     Email,
     KeyName,
     SecretFd,
+    approved_by,
     keys_app,
-    open_named_custodians,
     read_custodians,
 )
 from service.permits.signer import signing_as
@@ -96,18 +96,16 @@ def keys_import(
     given = load_certificates(chain_file)
     approving = read_custodians(custodian, secret_fd)
     passphrase = read_secret(SIGNER_PROMPT, secret_fd, is_new=False)
-    with opened(settings) as engine:
-        require_schema(engine)
-        with transaction(engine) as session:
-            chain = adopt_certificate(
-                session,
-                open_store(settings),
-                name,
-                given,
-                passphrase=passphrase,
-                custodians=open_named_custodians(session, settings, approving),
-                now=clock.now(),
-            )
+    with approved_by(settings, approving) as (session, custodians):
+        chain = adopt_certificate(
+            session,
+            open_store(settings),
+            name,
+            given,
+            passphrase=passphrase,
+            custodians=custodians,
+            now=clock.now(),
+        )
     leaf, anchor = chain[0], chain[-1]
     until = clock.city_date(leaf.not_valid_after_utc)
     subject, issuer, root = (each.rfc4514_string() for each in (leaf.subject, leaf.issuer, anchor.subject))

@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from asn1crypto import cms
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -35,7 +35,7 @@ from pyhanko.sign import fields, signers
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from keys.algorithms import sign_with
+from keys.algorithms import PrivateKey, algorithm_of, sign_with
 from keys.revocation import build_crl
 from keys.store import OpenKey
 from keys.timestamp import Timestamper, local_timestamper
@@ -56,7 +56,7 @@ class House:
     official: OpenKey
     stranger: OpenKey
     tsa: OpenKey
-    private_keys: dict[str, rsa.RSAPrivateKey]
+    private_keys: dict[str, PrivateKey]
 
     def write_trust(self, folder: Path, now: datetime, *, lists: bool = True) -> Path:
         """Write what an operator keeps: the root, and fresh revocation lists."""
@@ -77,10 +77,10 @@ class House:
 def make_house(
     begins: datetime,
     organisation: str = "Lembaga Sandi Contoh",
-    known_keys: dict[str, rsa.RSAPrivateKey] | None = None,
+    known_keys: Mapping[str, PrivateKey] | None = None,
 ) -> House:
     """Make a root, an issuing authority, officials and a time-stamping authority: RSA and SHA-256."""
-    private_keys = dict(known_keys or {})
+    private_keys: dict[str, PrivateKey] = dict(known_keys or {})
 
     def certify(name: str, organisation: str, issuer: OpenKey | None, years: int, kind: str) -> OpenKey:
         if kind not in private_keys:
@@ -244,6 +244,37 @@ class BsreServer(Server):
         return extend_to_lt(signed.getvalue(), certificates=certificates_below, crls=self.house.crls(now))
 
 
+@dataclass(frozen=True)
+class KeyKind:
+    """What a provider says of a kind of key, and how it signs a hash with one."""
+
+    sign_algorithm: str
+    hash_algorithm: str
+    sign: Callable[[Any, bytes], bytes]
+    is_hash_told: bool = False
+    """The signature's algorithm does not name the hash, so it must be given beside it."""
+
+
+_KINDS = {
+    "p256": KeyKind(
+        "1.2.840.10045.4.3.2",
+        "2.16.840.1.101.3.4.2.1",
+        lambda key, digest: key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()))),
+    ),
+    "p384": KeyKind(
+        "1.2.840.10045.4.3.3",
+        "2.16.840.1.101.3.4.2.2",
+        lambda key, digest: key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA384()))),
+    ),
+    "rsa3072": KeyKind(
+        "1.2.840.113549.1.1.1",
+        "2.16.840.1.101.3.4.2.1",
+        lambda key, digest: key.sign(digest, padding.PKCS1v15(), utils.Prehashed(hashes.SHA256())),
+        is_hash_told=True,
+    ),
+}
+
+
 @dataclass
 class CscServer(Server):
     client_id: str = "canting"
@@ -255,6 +286,10 @@ class CscServer(Server):
     tokens: set[str] = field(default_factory=set)
     activations: dict[str, str] = field(default_factory=dict)
     """Signature activation data that is not used yet, with the one hash each is bound to."""
+
+    @property
+    def kind(self) -> KeyKind:
+        return _KINDS[algorithm_of(self.house.official.certificate.public_key()).name]
 
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer | None:
         if handler.path == "/oauth2/token":
@@ -288,7 +323,7 @@ class CscServer(Server):
         official = self.house.official
         chain = [official.certificate, *official.chain]
         return 200, {
-            "key": {"status": self.key_status, "algo": ["1.2.840.113549.1.1.1"], "len": 3072},
+            "key": {"status": self.key_status, "algo": [self.kind.sign_algorithm]},
             "cert": {
                 "status": self.cert_status,
                 "certificates": [
@@ -308,6 +343,8 @@ class CscServer(Server):
                 "error": "invalid_authentication_data",
                 "error_description": "The authentication data is invalid",
             }
+        if values["hashAlgorithmOID"] != self.kind.hash_algorithm:
+            return 400, invalid("Invalid parameter hashAlgorithmOID")
         if values["numSignatures"] != 1 or len(values["hashes"]) != 1:
             return 400, invalid("Numbers of signatures is too high")
         activation = secrets.token_urlsafe()
@@ -324,12 +361,12 @@ class CscServer(Server):
             return 400, invalid("Invalid parameter SAD")
         if values["hashes"] != [bound]:
             return 400, invalid("Hash is not authorized by the SAD")
-        if values.get("hashAlgorithmOID") != "2.16.840.1.101.3.4.2.1":
+        if values["signAlgo"] != self.kind.sign_algorithm:
+            return 400, invalid("Invalid parameter signAlgo")
+        if self.kind.is_hash_told and values.get("hashAlgorithmOID") != self.kind.hash_algorithm:
             return 400, invalid("Invalid parameter hashAlgorithmOID")
-        kind = "stranger" if self.fault == "another signer" else "official"
-        signature = self.house.private_keys[kind].sign(
-            base64.b64decode(bound), padding.PKCS1v15(), utils.Prehashed(hashes.SHA256())
-        )
+        holder = "stranger" if self.fault == "another signer" else "official"
+        signature = self.kind.sign(self.house.private_keys[holder], base64.b64decode(bound))
         self.signed.append(signature)
         if self.fault == "time-out after signing":
             self.wait()

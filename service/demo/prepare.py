@@ -180,15 +180,18 @@ def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime
     with transaction(engine) as session:
         signing = next(each for each in city.officers if SIGNING_ROLE in each.roles)
         record_folder(session, hierarchy, beginning)
+        custodians = open_custodians(session, hierarchy, passphrases, beginning)
         enrol_signer(
             session,
             settings,
             signing.email,
             passphrase=city.passphrase,
-            custodians=open_custodians(session, hierarchy, passphrases, beginning),
+            custodians=custodians,
             now=beginning,
             cost=QUICK,
         )
+        for custodian in custodians:
+            custodian.close()
     with reading(engine) as session:
         official = session.exec(select(User).where(User.email == signing.email)).one()
     passphrase = settings.operations_passphrase.get_secret_value()

@@ -52,7 +52,7 @@ class CustodianNotInForce(Conflict):
 def open_custodians(
     session: Session, keys: KeyStore, passphrases: Mapping[str, str], now: datetime
 ) -> tuple[OpenKey, ...]:
-    """Open custodians' keys for one act, by their names, such as `custodian-satu`.
+    """Open custodians' keys by their names, such as `custodian-satu`. Who opens them closes them.
 
     Raises TwoCustodiansNeeded, CustodianNotInForce, and what the key store raises: KeyNotFound,
     WrongPassphrase, KeyLocked.

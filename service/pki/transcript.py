@@ -6,7 +6,6 @@ anew and compared.
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from keys.algorithms import algorithm_of
 from keys.approval import Approval, digest_of_tbs, verify_approval
 from keys.ceremony import Plan, addresses_below, fingerprint, hold_ceremony
 from keys.errors import ApprovalNotValid, KeysError, ProfileViolation
+from keys.files import write_file
 from keys.lint import lint_certificate
 from keys.profiles import Addresses
 from keys.software import SoftwareKeyStore, load_certificates
@@ -76,11 +76,15 @@ def hold(
     )
     made = {name: service_keys.certificates(name)[0] for name in record.facts["certificates"]}
     text = write_transcript(plan, record, made)
-    for each in dict.fromkeys((folder, root_keys.folder)):
-        shutil.copyfile(plan_file, each / PLAN)
-        (each / RECORD).write_text(record.to_json())
-        (each / CERTIFICATES).write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in made.values()))
-        (each / TEXT).write_text(text)
+    left = {
+        PLAN: plan_file.read_bytes(),
+        RECORD: record.to_json().encode(),
+        CERTIFICATES: b"".join(each.public_bytes(Encoding.PEM) for each in made.values()),
+        TEXT: text.encode(),
+    }
+    for place in dict.fromkeys((folder, root_keys.folder)):
+        for name, content in left.items():
+            write_file(place / name, content, mode=0o644)
     return text
 
 
@@ -198,13 +202,18 @@ def write_transcript(plan: Plan, record: Approval, found: Mapping[str, x509.Cert
 def _entry_lines(
     name: str, algorithm: str, facts: Mapping[str, Mapping[str, str]], certificate: x509.Certificate | None
 ) -> list[str]:
+    lines = [name]
+    if name in facts["tokens"]:
+        lines.append(
+            f"  Dibuat dan tinggal di token / Made in, and never leaving, the token: {facts['tokens'][name]}"
+        )
     if name in facts["keys"]:
         return [
-            name,
+            *lines,
             f"  Algoritma / Algorithm: {algorithm}",
             f"  SHA-256 kunci / of the key: {facts['keys'][name]}",
         ]
-    lines = [name, f"  SHA-256: {facts['certificates'].get(name, '-')}"]
+    lines.append(f"  SHA-256: {facts['certificates'].get(name, '-')}")
     if certificate is None:
         return lines
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc

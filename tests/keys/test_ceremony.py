@@ -81,6 +81,15 @@ def test_keys_of_a_token_leave_no_file(token_store, token, root_store, tmp_path)
     assert token.names() == OWN
 
 
+def test_the_record_says_which_keys_are_in_which_token(token_store, root_store):
+    someone = Entry("official-kepala", "p256", profiles.OFFICIAL, Subject("Sri Contoh"))
+    plan = replace(PLAN, entries=(*PLAN.entries, someone))
+
+    record = hold(token_store, root_store, plan, **{"official-kepala": OFFICIAL})
+
+    assert record.facts["tokens"] == {**dict.fromkeys(OWN, "permits"), "official-kepala": "official-kepala"}
+
+
 def test_each_key_is_of_the_kind_that_the_plan_says(any_store, root_store):
     hold(any_store, root_store, OF_MANY_KINDS, **{"official-kepala": OFFICIAL})
 

@@ -259,7 +259,7 @@ def provoke_faults(life: Life, city: cases.City, citizen: TestClient, case_id: s
                 (draft, "save_section"),
                 (draft, "own_application"),
                 (review, "take_case"),
-                (permits_api, "open_signer"),
+                (permits_api, "signing_as"),
                 (verify, "find_by_document"),
                 (verify, "find_row_by_code"),
             ):

@@ -15,6 +15,7 @@ from pathlib import Path
 import obstore
 import outside
 import pytest
+import softhsm
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from factories import PASSWORD, TOTP_SECRET
@@ -220,7 +221,7 @@ def test_a_ceremony_makes_the_hierarchy_once(
     assert canting("keys", "ceremony-verify") == 0
     assert "cocok dengan upacaranya" in capfd.readouterr().out
 
-    assert canting(*hold[:-1], f"{root}-2", secret="\n".join(f"{secret} lain" for secret in secrets)) == 1
+    assert canting(*hold[:-1], f"{root}-2", secret="\n".join(secrets)) == 1
     assert {path.name: path.read_bytes() for path in keys.folder.iterdir()} == before
     said = capfd.readouterr()
     assert "tidak ada yang ditimpa" in said.err
@@ -239,8 +240,11 @@ def test_a_ceremony_that_cannot_be_held_makes_no_key(
         assert not root.exists()
         return capfd.readouterr().err
 
-    assert "sedikitnya 8 karakter" in refusal(EXAMPLE, root, ROOT_PASSPHRASE, "pendek", *CUSTODIANS.values())
-    alike = [ROOT_PASSPHRASE, ROOT_PASSPHRASE, *CUSTODIANS.values()]
+    operations = ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"]
+    other = [ROOT_PASSPHRASE, f"{operations} lain", *CUSTODIANS.values()]
+    assert "berbeda dari CANTING_OPERATIONS_PASSPHRASE" in refusal(EXAMPLE, root, *other)
+    assert "sedikitnya 8 karakter" in refusal(EXAMPLE, root, "pendek", operations, *CUSTODIANS.values())
+    alike = [operations, operations, *CUSTODIANS.values()]
     assert "frasa sandi sendiri" in refusal(EXAMPLE, root, *alike)
     assert "media lain" in refusal(EXAMPLE, folder / "keys" / "root", *alike)
     plan = tmp_path / "plan.yaml"
@@ -253,6 +257,27 @@ def test_a_ceremony_that_cannot_be_held_makes_no_key(
     capfd.readouterr()
     assert canting("keys", "ceremony", "--example") == 0
     assert capfd.readouterr().out == EXAMPLE.read_text()
+
+
+def test_a_ceremony_with_a_wrong_pin_makes_no_key(
+    canting: Canting,
+    folder: Path,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SOFTHSM2_CONF", str(softhsm.configure(tmp_path / "hsm")))
+    softhsm.make_token("canting", "pin yang lain sekali")
+    softhsm.start_anew()
+    monkeypatch.setenv("CANTING_TOKEN_MODULE", str(softhsm.MODULE))
+    secrets = [ROOT_PASSPHRASE, ENVIRONMENT["CANTING_OPERATIONS_PASSPHRASE"], *CUSTODIANS.values()]
+
+    hold = ("keys", "ceremony", str(EXAMPLE), "--root", str(root))
+    assert canting(*hold, secret="\n".join(secrets)) == 1
+    assert "PIN tidak membuka tokennya" in capfd.readouterr().err
+    assert not (folder / "keys").exists()
+    assert not root.exists()
 
 
 def test_a_signing_official_is_enrolled(canting: Canting, prepared: Path, keys: SoftwareKeyStore) -> None:

@@ -8,25 +8,27 @@ from pathlib import Path
 
 import cases
 import pytest
+import softhsm
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from pki import issue, make_pki
+from pki import FAST, issue, make_pki
 from sqlalchemy import Engine
 
 from keys import profiles
-from keys.algorithms import generate_key
+from keys.algorithms import generate_key, verify_signature
 from keys.authority import Subject, create_root, issue_certificate
 from keys.errors import WrongPassphrase
 from keys.profiles import OFFICIAL
 from keys.request import build_request
 from keys.revocation import build_crl
 from keys.software import SoftwareKeyStore
-from keys.store import OpenKey
+from keys.store import KeyStore, OpenKey
+from service.config import Settings
 from service.database import reading, transaction
 from service.pki.adopt import ChainRefused, adopt_certificate, adopt_list, check_chain
 from service.pki.approve import find_unapproved, open_custodians
 from service.pki.register import complete_chains, current_lists, record_folder, trust_anchors
+from service.pki.store import open_store
 
 NAME = "official-head"
 
@@ -38,21 +40,25 @@ def keys(tmp_path: Path, now: datetime) -> SoftwareKeyStore:
 
 @pytest.fixture
 def national(keys: SoftwareKeyStore, now: datetime) -> list[OpenKey]:
-    """Another house's root, trusted here, and its issuing authority."""
+    return make_national(keys, now)
+
+
+def make_national(keys: KeyStore, now: datetime) -> list[OpenKey]:
+    """Make another house's root, trusted here, and its issuing authority."""
     begins = now - timedelta(days=1)
     root = create_root(Subject("Akar Nasional Contoh"), generate_key(), now=begins)
     issuing = issue(profiles.ISSUING_CA, "Penerbit Nasional Contoh", root, begins)
-    (keys.folder / "root-national.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
+    keys.publish_certificates("root-national", [root.certificate])
     return [root, issuing]
 
 
-def certify(keys: SoftwareKeyStore, issuer: OpenKey, now: datetime, **changes: object) -> x509.Certificate:
+def certify(keys: KeyStore, issuer: OpenKey, now: datetime, **changes: object) -> x509.Certificate:
     public_key = keys.certificates(NAME)[0].public_key()
     profile = replace(OFFICIAL, **changes)  # type: ignore[arg-type]
     return issue_certificate(profile, Subject("Dra. Contoh Pejabat"), public_key, issuer, now=now)  # type: ignore[arg-type]
 
 
-def adopt(engine: Engine, keys: SoftwareKeyStore, given: list[x509.Certificate], now: datetime) -> None:
+def adopt(engine: Engine, keys: KeyStore, given: list[x509.Certificate], now: datetime) -> None:
     with transaction(engine) as session:
         record_folder(session, keys, now)
         custodians = open_custodians(session, keys, cases.CUSTODIANS, now)
@@ -91,6 +97,25 @@ def test_a_chain_is_taken_in_any_order_and_used(
         found = [(each.key_name, each.serial) for each in find_unapproved(session)]
         assert [name for name, _ in found] == [NAME]
         assert found[0][1] != f"{leaf.serial_number:x}"
+
+
+def test_a_key_in_a_token_takes_another_authoritys_certificate(
+    engine: Engine, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    monkeypatch.setenv("SOFTHSM2_CONF", str(softhsm.configure(tmp_path / "hsm")))
+    softhsm.make_token("canting", cases.OPERATIONS_PASSPHRASE)
+    softhsm.make_token(NAME, cases.OFFICIAL_PASSPHRASE)
+    softhsm.start_anew()
+    keys = open_store(settings.model_copy(update={"token_module": softhsm.MODULE}), FAST)
+    cases.fill_keys(keys, SoftwareKeyStore(tmp_path / "root", FAST), now - timedelta(days=1))
+    root, issuing = make_national(keys, now)
+    leaf = certify(keys, issuing, now)
+
+    adopt(engine, keys, [leaf, issuing.certificate], now)
+
+    with keys.open_key(NAME, cases.OFFICIAL_PASSPHRASE, now=now) as opened:
+        assert (opened.certificate, *opened.chain) == (leaf, issuing.certificate, root.certificate)
+        verify_signature(leaf.public_key(), opened.sign(b"izin"), b"izin")
 
 
 def test_lists_of_the_other_authority_are_recorded(

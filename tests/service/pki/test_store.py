@@ -73,7 +73,9 @@ def test_a_city_signs_on_tokens(token_settings: Settings, engine: Engine, tmp_pa
     """Keys made in tokens, an official enrolled in one of their own, a permit signed with its PIN."""
     settings = token_settings
     keys = make_hierarchy(settings, tmp_path / "root", ROOT_PASSPHRASES, now=clock.now(), cost=FAST)
-    assert verify_ceremony(settings.effective_keys_folder, keys)[1] == []
+    text, faults = verify_ceremony(settings.effective_keys_folder, keys)
+    assert faults == []
+    assert text.count("never leaving, the token: canting") == 5
     with transaction(engine) as session:
         city = cases.make_city(session, clock.now(), head_key=None, settings=settings)
         enrol = partial(enrol_with_custodians, session, settings, keys, city.head.email, PIN)
