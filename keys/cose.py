@@ -4,7 +4,9 @@ The protected header names the algorithm and the key; where the content has a me
 too (RFC 9596). Nothing stands in the unprotected header.
 """
 
+import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import cbor2
@@ -44,6 +46,28 @@ def key_id(certificate: x509.Certificate) -> bytes:
 def header(certificate: x509.Certificate) -> dict[int, Any]:
     """Return the protected header of what the certificate's key signs."""
     return {ALGORITHM: ES256, KEY_ID: key_id(certificate)}
+
+
+def public_jwk(chain: Sequence[x509.Certificate]) -> dict[str, Any]:
+    """Return the key of the chain's first certificate, on P-256, as a JWK (RFC 7517 §4) with the chain."""
+    public_key = chain[0].public_key()
+    assert isinstance(public_key, ec.EllipticCurvePublicKey)
+    point = public_key.public_numbers()
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": _base64url(point.x.to_bytes(_COORDINATE, "big")),
+        "y": _base64url(point.y.to_bytes(_COORDINATE, "big")),
+        "alg": "ES256",
+        "use": "sig",
+        "kid": _base64url(key_id(chain[0])),
+        # RFC 7517 §4.7: certificates are in base 64 with padding, keys and key ids are not.
+        "x5c": [base64.b64encode(each.public_bytes(Encoding.DER)).decode() for each in chain],
+    }
+
+
+def _base64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def encode(value: Any) -> bytes:

@@ -137,7 +137,7 @@ def purpose_of(name: str, data: bytes) -> str:
 
     Signed attributes are a SET in DER, a Sig_structure is an array in CBOR.
     """
-    purposes = [*PURPOSES.get(kind_of(name), {"none": None})]
+    purposes: list[str] = [*PURPOSES.get(kind_of(name), {"none": None})]
     return purposes[-1] if data.startswith(cose.SIGNED_BEGINS) else purposes[0]
 
 

@@ -93,6 +93,7 @@ ROUTERS: list[APIRouter] = [
     operations.router,
     permits_api.router,
     permits_api.schemas,
+    permits_api.status_lists,
     permits_pages.router,
     pki_api.router,
     pki_pages.router,
@@ -194,7 +195,9 @@ def _following(request: Request) -> str:
 
 def wants_json(request: Request) -> bool:
     """Tell whether the reader is a programme: the API, the published PKI, the log."""
-    return request.url.path.startswith(("/api/", "/pki/", "/log/", "/healthz", "/readyz", "/metrics"))
+    return request.url.path.startswith(
+        ("/api/", "/pki/", "/log/", "/status-lists", "/healthz", "/readyz", "/metrics")
+    )
 
 
 def _answer_foreign(request: Request, error: Exception) -> Response:

@@ -320,6 +320,21 @@ SECURITY_HEADERS = {
 _RAW_SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
+BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
+"""A revocation must be seen within a minute."""
+
+
+def cacheable(
+    body: bytes, media_type: str, if_none_match: str, more: dict[str, str] | None = None
+) -> Response:
+    """Serve what caches may keep for a moment, or 304 to who has it (RFC 9110 §13.1.2)."""
+    etag = f'"{hashlib.sha256(body).hexdigest()}"'
+    headers = {**BRIEF_CACHE, **(more or {}), "etag": etag}
+    if etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
+
+
 def finish_headers(request: Request, headers: MutableHeaders) -> None:
     """Add the headers and cookies that every answer carries."""
     given = {name for name, _ in headers.raw}

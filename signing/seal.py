@@ -19,14 +19,14 @@ from keys.store import OpenKey
 from signing.document import canonical_json
 
 SUBJECT, EXPIRES, NOT_BEFORE, ISSUED_AT, TOKEN_ID = 2, 4, 5, 6, 7
-"""Claims of RFC 8392 §3.1. The subject is the permit's number or the list's address, the id the public code."""
+"""Claims of RFC 8392 §3.1. The subject is a permit's number or a list's address, the id the public code."""
 STATUS, TIME_TO_LIVE, LISTED = 65535, 65534, 65533
 """Claims of the IETF's Token Status List."""
 TYPE, HOLDER, PLACE, DATA_SHA256 = -65537, -65538, -65539, -65540
 """Claims of our own, in the range for private use (RFC 8392 §9.1)."""
 
 LONGEST_TEXT = 60
-"""Characters of a text in a token; what is longer ends in an ellipsis, so that the QR code stays readable."""
+"""Bytes of a text in a token; what is longer ends in an ellipsis, so that the QR code stays readable."""
 STATUS_BITS = 2
 LIST_SIZE = 1 << 20
 """Permits that one list has room for: 256 KiB, which compress to almost nothing while few are revoked."""
@@ -108,7 +108,10 @@ def seal_status_list(
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1].rstrip() + "…"
+    data = text.encode()
+    if len(data) <= LONGEST_TEXT:
+        return text
+    return data[: LONGEST_TEXT - len("…".encode())].decode(errors="ignore").rstrip() + "…"
 
 
 def _seconds(moment: datetime) -> int:
