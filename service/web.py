@@ -315,9 +315,11 @@ SECURITY_HEADERS = {
     "referrer-policy": "same-origin",
     "x-frame-options": "SAMEORIGIN",
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(self), geolocation=(), microphone=()",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 _RAW_SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+CAMERA_PLACES = ("/verify", "/v/")
+"""Where a permit's QR code may be scanned; no other page opens a camera."""
 
 
 BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
@@ -339,6 +341,8 @@ def finish_headers(request: Request, headers: MutableHeaders) -> None:
     """Add the headers and cookies that every answer carries."""
     given = {name for name, _ in headers.raw}
     wanted = dict(_RAW_SECURITY_HEADERS)
+    if request.scope["path"].startswith(CAMERA_PLACES):
+        wanted[b"permissions-policy"] = b"camera=(self), geolocation=(), microphone=()"
     if request.app.state.settings.secure_cookies:
         wanted[b"strict-transport-security"] = b"max-age=31536000; includeSubDomains"
     if not request.scope["path"].startswith("/static/"):
