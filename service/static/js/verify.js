@@ -98,7 +98,8 @@ function fillAge(shown, snapshot, now) {
     return;
   }
   const age = Math.max(0, now - snapshot);
-  const [unit, seconds] = SPANS.find(([, each]) => age >= each) ?? ["minute", 60];
-  const told = new Intl.RelativeTimeFormat(language).format(-Math.floor(age / seconds), unit);
+  // What is younger than a minute was updated now.
+  const [unit, seconds] = SPANS.find(([, each]) => age >= each) ?? ["second", Infinity];
+  const told = new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(-Math.floor(age / seconds), unit);
   line.querySelector("[data-age-words]").textContent = told;
 }

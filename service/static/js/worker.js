@@ -10,6 +10,7 @@ const KEYS = "/pki/seal.jwks";
 const LISTS = "/status-lists";
 const LANGUAGE = "/verify/offline/language";
 const PATIENCE = 5000;
+const DAY = 24 * 3600 * 1000;
 
 self.addEventListener("install", (event) => {
   self.skipWaiting();
@@ -23,7 +24,7 @@ self.addEventListener("activate", (event) => {
 // A page that was opened with a network asks for fresh data, and says in which language it is read.
 self.addEventListener("message", (event) => {
   if (event.data?.ask !== "refresh") return;
-  event.waitUntil(Promise.all([keepShell(), keepData(), keepLanguage(event.data.language)]));
+  event.waitUntil(Promise.all([renewShell(), keepData(), keepLanguage(event.data.language)]));
 });
 
 self.addEventListener("fetch", (event) => {
@@ -63,7 +64,8 @@ async function readData(path) {
 }
 
 async function fetchData(kept, path) {
-  const answer = await fetch(path, { credentials: "omit", signal: AbortSignal.timeout(PATIENCE) });
+  const signal = AbortSignal.timeout(PATIENCE);
+  const answer = await fetch(path, { credentials: "omit", cache: "no-cache", signal });
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   await kept.put(path, answer.clone());
   return answer;
@@ -85,6 +87,13 @@ async function keepShell() {
   const kept = await caches.open(SHELL);
   const pages = ["id", "en"].map((language) => `${shells}?lang=${language}`);
   await kept.addAll([...pages, ...assets].map((address) => new Request(address, { credentials: "omit" })));
+}
+
+/** Keep the page anew once a day: its words may have changed where its scripts have not. */
+async function renewShell() {
+  const kept = await (await caches.open(SHELL)).match(`${shells}?lang=id`);
+  const age = Date.now() - Date.parse(kept?.headers.get("date") ?? "");
+  if (!(age < DAY)) await keepShell();
 }
 
 async function keepLanguage(language) {
