@@ -244,7 +244,7 @@ def list_status_lists(_actor: Anyone, settings: SettingsDep, session: SessionDep
 
 
 @status_lists.get(
-    "/{number}",
+    "/{list_number}",
     summary="Read a status list",
     response_class=Response,
     responses={200: {"content": {STATUS_LIST: {}}}, 304: {"description": "Not changed"}, **refusals(404)},
@@ -252,11 +252,11 @@ def list_status_lists(_actor: Anyone, settings: SettingsDep, session: SessionDep
 def read_status_list(
     _actor: Anyone,
     session: SessionDep,
-    number: Annotated[int, Path(ge=0, le=2**31 - 1, examples=[0])],
+    list_number: Annotated[int, Path(ge=0, le=2**31 - 1, examples=[0])],
     if_none_match: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
     """Which permits are suspended, revoked or superseded, signed: an IETF Token Status List as a CWT."""
-    found = session.get(StatusList, number)
+    found = session.get(StatusList, list_number)
     if found is None:
         raise NotFound
     return cacheable(found.token, STATUS_LIST, if_none_match)
