@@ -71,7 +71,10 @@ def _base64url(value: bytes) -> str:
 
 
 def encode(value: Any) -> bytes:
-    """Encode a value in deterministic CBOR (RFC 8949 §4.2.1): shortest lengths, sorted keys."""
+    """Encode a value in deterministic CBOR (RFC 8949 §4.2.1): shortest lengths, sorted keys.
+
+    Keys of one map are all numbers or all texts; for those the older order of RFC 7049 is the same.
+    """
     return cbor2.dumps(value, canonical=True)
 
 

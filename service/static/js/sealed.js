@@ -37,8 +37,8 @@ export async function readToken(text, keys) {
       type: aText(claims.get(PERMIT_TYPE)),
       holder: aText(claims.get(HOLDER)),
       place: aText(claims.get(PLACE)),
-      code: new TextDecoder().decode(claims.get(TOKEN_ID)),
-      digest: claims.get(DATA_SHA256),
+      code: new TextDecoder().decode(aByteString(claims.get(TOKEN_ID))),
+      digest: aByteString(claims.get(DATA_SHA256)),
       begins: aNumber(claims.get(NOT_BEFORE)),
       ends: claims.has(EXPIRES) ? aNumber(claims.get(EXPIRES)) : null,
       issuedAt: aNumber(claims.get(ISSUED_AT)),
@@ -79,7 +79,7 @@ async function openMessage(bytes, keys, mediaType) {
     }
     return { header, protectedHeader, payload, signature };
   });
-  const key = await findKey(keys, strictly(() => toBase64url(header.get(KEY_ID))));
+  const key = await findKey(keys, strictly(() => toBase64url(aByteString(header.get(KEY_ID)))));
   const signed = strictly(() => writeArray(["Signature1", protectedHeader, new Uint8Array(), payload]));
   if (!(await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, signature, signed))) {
     throw new Refused("bad_signature");
@@ -132,6 +132,11 @@ function aText(value) {
 
 function aNumber(value) {
   if (!Number.isSafeInteger(value) || value < 0) throw new Refused("malformed");
+  return value;
+}
+
+function aByteString(value) {
+  if (!(value instanceof Uint8Array)) throw new Refused("malformed");
   return value;
 }
 
