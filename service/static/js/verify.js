@@ -44,7 +44,8 @@ async function showJudgement(place) {
   const shown = chosen.content.cloneNode(true);
   fillFacts(shown, judgement.facts, place.dataset.timeZone);
   fillAge(shown, judgement.snapshot, now);
-  place.dataset.judged = judgement.verdict;
+  // Only a forged code speaks louder than the register's answer on the page.
+  if (shown.querySelector("h1")) document.querySelector("[data-canting-answer]")?.remove();
   place.replaceChildren(shown, ...place.querySelectorAll("template"));
   place.hidden = false;
   const title = place.querySelector("h1");
