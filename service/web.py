@@ -324,6 +324,8 @@ CAMERA_PLACES = ("/verify", "/v/")
 
 BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
 """A revocation must be seen within a minute."""
+FROM_ANYWHERE = {"access-control-allow-origin": "*"}
+"""For public answers that checkers in other sites' pages read (Fetch §3.3)."""
 
 
 def cacheable(

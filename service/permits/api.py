@@ -27,7 +27,7 @@ from service.permits.signer import signing_as
 from service.permits.workshop import WorkshopDep, show_document
 from service.storage import StorageDep
 from service.transparency.api import LogKeyDep
-from service.web import SettingsDep, cacheable
+from service.web import FROM_ANYWHERE, SettingsDep, cacheable
 
 router = APIRouter(prefix="/api/v1", tags=["permits"])
 schemas = APIRouter(prefix="/schemas", tags=["permits"])
@@ -259,4 +259,4 @@ def read_status_list(
     found = session.get(StatusList, list_number)
     if found is None:
         raise NotFound
-    return cacheable(found.token, STATUS_LIST, if_none_match)
+    return cacheable(found.token, STATUS_LIST, if_none_match, FROM_ANYWHERE)

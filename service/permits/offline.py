@@ -26,7 +26,8 @@ LISTED = {
     Status.SUPERSEDED: ListedStatus.SUPERSEDED,
 }
 """What is told of a permit that does not hold; one whose last day is over says so itself, by its token."""
-_TRIES = 8
+_TRIES = 32
+"""So many draws are all taken once a list is about seven tenths full."""
 
 
 def seal_document(

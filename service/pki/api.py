@@ -25,7 +25,7 @@ from service.errors import NotFound, TooLarge, Unavailable, UnsupportedFile, ref
 from service.pki.answers import Responders, answer_ocsp, find_answer
 from service.pki.register import newest_list, seal_key_set
 from service.pki.store import open_store
-from service.web import BRIEF_CACHE, SettingsDep, cacheable
+from service.web import BRIEF_CACHE, FROM_ANYWHERE, SettingsDep, cacheable
 
 router = APIRouter(prefix="/pki", tags=["pki"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
@@ -123,7 +123,7 @@ def seal_keys(
     A key whose certificate is revoked or suspended is listed with `revoked_at`, and proves nothing.
     """
     body = json.dumps(seal_key_set(session, open_store(settings))).encode()
-    return cacheable(body, JWK_SET, if_none_match)
+    return cacheable(body, JWK_SET, if_none_match, FROM_ANYWHERE)
 
 
 @router.get(

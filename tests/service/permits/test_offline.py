@@ -160,6 +160,7 @@ def test_lists_are_served_signed_named_and_cacheable(
     answer = client.get(addresses[0])
     assert answer.headers["content-type"] == "application/statuslist+cwt"
     assert answer.headers["cache-control"] == "public, max-age=30, must-revalidate"
+    assert answer.headers["access-control-allow-origin"] == "*"
     assert claims_of(answer.content)[2] == addresses[0]
     again = client.get(addresses[0], headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
