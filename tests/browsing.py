@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright
 from postgres import require
 
 ROOT = Path(__file__).parents[1]
@@ -38,21 +38,13 @@ def served(app: FastAPI, port: int) -> Iterator[None]:
 
 
 @contextmanager
-def chromium(*arguments: str) -> Iterator[Browser]:
+def chromium(playwright: Playwright, *arguments: str) -> Iterator[Browser]:
     path = shutil.which("chromium")
     require(path, "Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--no-sandbox",
-                "--disable-background-networking",
-                "--disable-component-update",
-                *arguments,
-            ],
-        )
-        yield browser
-        browser.close()
+    plain = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+    browser = playwright.chromium.launch(executable_path=path, args=[*plain, *arguments])
+    yield browser
+    browser.close()
 
 
 def violations(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ import cases
 import pytest
 from browsing import chromium, free_port, served
 from factories import actor_of, make_officer
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from sqlalchemy import Engine
 
 from keys.software import SoftwareKeyStore
@@ -147,8 +147,15 @@ def furnish(
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
+def playwright() -> Iterator[Playwright]:
+    """The one driver of all browsers: a process can have no second."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with chromium(playwright) as browser:
         yield browser
 
 

@@ -4,13 +4,16 @@ import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cases
 import pytest
+import segno
 from browsing import SCREENSHOTS, chromium, free_port, served, violations
-from camera import film
+from camera import film, grainy, hold_up
 from factories import actor_of
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, Playwright
 
 from keys.software import SoftwareKeyStore
 from service import clock
@@ -21,6 +24,9 @@ from service.permits.offline import publish_status_lists
 from service.permits.revoke import revoke_permit, suspend_permit
 from service.permits.sign import Workshop
 from service.permits.workshop import workshop_of
+
+if TYPE_CHECKING:
+    from conftest import Site
 
 pytestmark = pytest.mark.browser
 
@@ -33,6 +39,8 @@ class Street:
     revoked: str
     suspended: str
     context: BrowserContext
+    photo: Path
+    """Of the first paper's QR code."""
 
     def look(self, address: str, *, at: datetime | None = None) -> Page:
         """Open what a QR code says, at another time if the device's clock shall show one."""
@@ -46,6 +54,7 @@ class Street:
 
 @pytest.fixture(scope="module")
 def street(
+    playwright: Playwright,
     new_database: Callable[[], str],
     tmp_path_factory: pytest.TempPathFactory,
     make_settings: Callable[..., Settings],
@@ -61,7 +70,7 @@ def street(
     app = create_app(settings, engine)
     camera = folder / "camera.y4m"
     sees = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}")
-    with chromium(*sees) as browser:
+    with chromium(playwright, *sees) as browser:
         with served(app, port):
             workshop = workshop_of(settings, engine, app.state.storage, app.state.operations_keys, None)
             permits, first = furnish(workshop, settings, keys, now)
@@ -73,7 +82,9 @@ def street(
             page.locator("[data-canting-kept]").wait_for()
             page.close()
         context.set_offline(True)
-        yield Street(*permits, context=context)
+        photo = folder / "photo.jpg"
+        grainy(hold_up(first), 0).save(photo, quality=80)
+        yield Street(*permits, context=context, photo=photo)
     engine.dispose()
 
 
@@ -119,6 +130,26 @@ def test_a_paper_is_scanned_and_judged_without_a_network(street: Street) -> None
     assert violations(page) == []
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / "offline-valid-390.png", full_page=True)
+
+
+def test_a_photo_of_the_code_does_too_and_other_codes_are_told(street: Street, tmp_path: Path) -> None:
+    page = street.look("/verify")
+    segno.make("https://evil.example/v/7KQ2M9XD4TBVWHR38ZNCPF6A1E").save(str(tmp_path / "other.png"), scale=6)
+    chooser = page.locator("[data-scan-photo]")
+    chooser.set_input_files(tmp_path / "other.png")
+    page.get_by_text("bukan kode QR izin dari layanan ini").wait_for()
+    chooser.set_input_files(Path(__file__))
+    page.get_by_text("Tidak ada kode QR yang terbaca").wait_for()
+    chooser.set_input_files(street.photo)
+    page.wait_for_url("**/v/*")
+    assert page.url == street.valid
+
+
+def test_a_refused_camera_is_told(street: Street) -> None:
+    street.context.clear_permissions()
+    page = street.look("/verify")
+    page.get_by_role("button", name="Pindai dengan kamera").click()
+    page.get_by_text("Kamera tidak diizinkan").wait_for()
 
 
 def test_revoked_and_suspended_permits_are_told(street: Street) -> None:
@@ -188,3 +219,16 @@ def test_without_data_or_keys_nothing_is_good(street: Street) -> None:
         title, sentence = verdict(street.look(street.valid))
         assert title == "Belum dapat dipastikan"
         assert words in sentence
+
+
+def test_with_a_network_the_register_answers_and_the_token_is_checked_beside_it(
+    site: "Site", open_page: Callable[..., Page]
+) -> None:
+    address = str(site.permit.permit.document["verify_url"])
+    page = open_page(address, width=390)
+    assert page.locator("h1").inner_text() == "Terdaftar dan masih berlaku"
+    page.get_by_text("Tanda tangan pada kode QR juga sah.").wait_for()
+    page = open_page(flip(address, -1), width=390)
+    page.locator("h1", has_text="Kode QR palsu atau diubah").wait_for()
+    assert page.locator("h1").count() == 1
+    assert violations(page) == []
