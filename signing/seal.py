@@ -14,9 +14,11 @@ from enum import IntEnum
 from typing import Any
 
 from keys import cose
+from keys.errors import KeysError
 from keys.purposes import LONGEST_STATUS_LIST, STATUS_LIST
 from keys.store import OpenKey
 from signing.document import canonical_json
+from signing.errors import SealUnavailable
 
 SUBJECT, EXPIRES, NOT_BEFORE, ISSUED_AT, TOKEN_ID = 2, 4, 5, 6, 7
 """Claims of RFC 8392 §3.1. The subject is a permit's number or a list's address, the id the public code."""
@@ -63,13 +65,13 @@ class PermitFacts:
 
 
 def can_seal(seal: OpenKey) -> bool:
-    """Tell whether the seal's key is one for ES256; another's permits carry no token."""
+    """Tell whether the seal's key is one for ES256; another signs neither tokens nor lists."""
     return cose.signs_es256(seal.certificate)
 
 
 def seal_permit(facts: PermitFacts, seal: OpenKey, *, issued_at: datetime) -> str:
-    """Return the token in base64url without padding. Raises AlgorithmNotSupported for another kind of key."""
-    claims = {
+    """Return the token in base64url without padding. Raises SealUnavailable."""
+    claims: dict[int, Any] = {
         SUBJECT: facts.number,
         NOT_BEFORE: _seconds(facts.begins),
         ISSUED_AT: _seconds(issued_at),
@@ -82,7 +84,7 @@ def seal_permit(facts: PermitFacts, seal: OpenKey, *, issued_at: datetime) -> st
     }
     if facts.ends is not None:
         claims[EXPIRES] = _seconds(facts.ends)
-    return base64.urlsafe_b64encode(cose.sign1(seal, cose.encode(claims))).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_sign(seal, claims)).rstrip(b"=").decode()
 
 
 def seal_status_list(
@@ -90,21 +92,28 @@ def seal_status_list(
 ) -> bytes:
     """Return the list as a signed CWT: every index not named is VALID (Token Status List §4, §5.2).
 
-    Raises AlgorithmNotSupported for another kind of key.
+    Raises SealUnavailable.
     """
     per_byte = 8 // STATUS_BITS
     listed = bytearray(LIST_SIZE // per_byte)
     for index, status in statuses:
         # The lowest bits of a byte belong to the lowest index.
         listed[index // per_byte] |= status << (index % per_byte * STATUS_BITS)
-    claims = {
+    claims: dict[int, Any] = {
         SUBJECT: address,
         ISSUED_AT: _seconds(issued_at),
         EXPIRES: _seconds(issued_at + LONGEST_STATUS_LIST),
         TIME_TO_LIVE: SECONDS_TO_LIVE,
         LISTED: {"bits": STATUS_BITS, "lst": zlib.compress(bytes(listed), 9)},
     }
-    return cose.sign1(seal, cose.encode(claims), STATUS_LIST)
+    return _sign(seal, claims, STATUS_LIST)
+
+
+def _sign(seal: OpenKey, claims: dict[int, Any], media_type: str | None = None) -> bytes:
+    try:
+        return cose.sign1(seal, cose.encode(claims), media_type)
+    except KeysError as error:
+        raise SealUnavailable(error.code) from error
 
 
 def _shortened(text: str) -> str:

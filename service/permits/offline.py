@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
+import structlog
 from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
@@ -16,6 +17,7 @@ from service.database import reading, transaction
 from service.permits.models import Kind, Permit, Status, StatusList
 from service.permits.signer import OpenKey
 from signing.document import PermitDocument
+from signing.errors import SealUnavailable
 from signing.seal import LIST_SIZE, ListedStatus, PermitFacts, can_seal, seal_permit, seal_status_list
 
 PUBLISH_LISTS_JOB = "publish_status_lists"
@@ -26,6 +28,7 @@ LISTED = {
     Status.SUPERSEDED: ListedStatus.SUPERSEDED,
 }
 """What is told of a permit that does not hold; one whose last day is over says so itself, by its token."""
+log = structlog.get_logger()
 _TRIES = 32
 """So many draws are all taken once a list is about seven tenths full."""
 
@@ -41,9 +44,10 @@ def seal_document(
 ) -> PermitDocument:
     """Return a permit's document with the signed token in its QR code's address, behind a `#`.
 
-    A rejection letter gets none, and no permit does where the seal is no key for ES256.
+    A rejection letter gets none. A permit whose seal cannot sign now is issued all the same: its paper is
+    checked with a network alone.
     """
-    if seal is None or permit.status_index is None or not can_seal(seal):
+    if seal is None or permit.status_index is None:
         return document
     number, index = divmod(permit.status_index, LIST_SIZE)
     facts = PermitFacts(
@@ -58,7 +62,12 @@ def seal_document(
         list_address=list_address(base_url, number),
         list_index=index,
     )
-    return replace(document, verify_url=f"{document.verify_url}#{seal_permit(facts, seal, issued_at=now)}")
+    try:
+        token = seal_permit(facts, seal, issued_at=now)
+    except SealUnavailable as error:
+        log.warning("permit_without_token", number=permit.number, reason=str(error))
+        return document
+    return replace(document, verify_url=f"{document.verify_url}#{token}")
 
 
 def _midnight(day: date) -> datetime:

@@ -18,7 +18,7 @@ from documents import PERMIT
 from pki import NOW, make_pki, throwaway_pki
 
 from keys.cose import KEY_ID_SIZE, key_id
-from keys.errors import AlgorithmNotSupported
+from signing.errors import SealUnavailable
 from signing.render import render_document
 from signing.seal import (
     LIST_SIZE,
@@ -114,7 +114,7 @@ def test_long_texts_end_in_an_ellipsis() -> None:
 
 
 def test_another_kind_of_key_seals_nothing() -> None:
-    with pytest.raises(AlgorithmNotSupported):
+    with pytest.raises(SealUnavailable):
         seal_permit(FACTS, make_pki(algorithm="p384").seal, issued_at=NOW)
 
 

@@ -24,6 +24,7 @@ from service.permits.issue import Workshop
 from service.permits.models import Permit, StatusList
 from service.permits.offline import LISTED, publish_status_lists, take_status_index
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
+from signing.errors import SealUnavailable
 from signing.seal import LIST_SIZE, ListedStatus
 
 BASE_URL = "https://izin.contoh.invalid"
@@ -89,6 +90,20 @@ def test_a_rejection_letter_carries_no_token(issue: Callable[..., cases.Issued])
     letter = issue(reasons="STR tidak terbaca.").permit
     assert letter.document["verify_url"] == f"{BASE_URL}/v/{letter.code}"
     assert letter.status_index is None
+
+
+def test_a_permit_is_issued_without_a_token_while_the_seal_cannot_sign(
+    workshop: Workshop, city: cases.City, key_store: SoftwareKeyStore, now: datetime
+) -> None:
+    assert workshop.seal is not None
+    workshop.seal.close()
+    with transaction(workshop.engine) as session:
+        case = cases.bring_to_signature(session, city, now)
+    signer = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
+    permit = cases.issue_case(workshop, city, case, signer, now).permit
+    assert (permit.status, permit.document["verify_url"]) == ("active", f"{BASE_URL}/v/{permit.code}")
+    with pytest.raises(SealUnavailable):
+        publish_status_lists(workshop.engine, workshop.seal, BASE_URL, now)
 
 
 def test_suspension_reinstatement_and_revocation_reach_the_list(
