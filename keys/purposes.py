@@ -14,7 +14,7 @@ from asn1crypto import cms, crl, ocsp, tsp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from keys import store
+from keys import cose, store
 from keys.cms import DATA, TST_INFO
 from keys.errors import PurposeRefused
 from keys.profiles import TIMESTAMP_POLICY
@@ -25,6 +25,11 @@ LONGEST_LIST = timedelta(days=31)
 """How long a revocation list may speak."""
 LONGEST_ANSWER = timedelta(hours=24)
 """How long an OCSP answer may speak."""
+LONGEST_STATUS_LIST = timedelta(days=7)
+"""How long a list of permits' statuses may speak."""
+STATUS_LIST = "application/statuslist+cwt"
+_ISSUED_AT, _EXPIRES = 6, 4
+"""Claims of a CWT (RFC 8392 §3.1)."""
 _DIGESTS = {32: "sha256", 48: "sha384", 64: "sha512"}
 _ATTRIBUTES = {"content_type", "message_digest", "signing_certificate_v2"}
 
@@ -60,6 +65,21 @@ def require_document(asked: Asked) -> None:
     _read_attributes(asked, DATA)
     if asked.content:
         raise PurposeRefused("A document is signed by its digest alone.")
+
+
+def require_offline_token(asked: Asked) -> None:
+    """The Sig_structure (RFC 9052 §4.4) of a permit's token, or of a list of statuses, of this moment."""
+    header, payload = cose.read_signed(asked.data)
+    assert asked.certificate is not None
+    expected = cose.header(asked.certificate)
+    claims = cose.decode(payload)
+    _require_present(datetime.fromtimestamp(claims[_ISSUED_AT], UTC), asked.now)
+    if header == expected:
+        return
+    if header != expected | {cose.TYPE: STATUS_LIST}:
+        raise PurposeRefused("The header names another key, or another kind of token.")
+    if not 0 < claims[_EXPIRES] - claims[_ISSUED_AT] <= LONGEST_STATUS_LIST.total_seconds():
+        raise PurposeRefused("The list speaks for too long.")
 
 
 def require_revocation_list(asked: Asked) -> None:
@@ -102,7 +122,7 @@ PURPOSES: dict[str, dict[str, Callable[[Asked], None]]] = {
     store.OCSP: {"ocsp_response": require_ocsp_response},
     store.ISSUING: {"revocation_list": require_revocation_list},
     store.LOG: {"log_checkpoint": require_log_checkpoint},
-    store.SEAL: {"document": require_document},
+    store.SEAL: {"document": require_document, "offline_token": require_offline_token},
 }
 """By the key's name without its generation: what may be asked of it. Nothing else is signed."""
 
@@ -110,6 +130,15 @@ PURPOSES: dict[str, dict[str, Callable[[Asked], None]]] = {
 def kind_of(name: str) -> str:
     """Return a key's name without its generation: `tsa` for `tsa-2`."""
     return re.sub(r"-[0-9]+$", "", name)
+
+
+def purpose_of(name: str, data: bytes) -> str:
+    """Return for what a key would sign this: the seal's two kinds begin differently, other keys have one.
+
+    Signed attributes are a SET in DER, a Sig_structure is an array in CBOR.
+    """
+    purposes: list[str] = [*PURPOSES.get(kind_of(name), {"none": None})]
+    return purposes[-1] if data.startswith(cose.SIGNED_BEGINS) else purposes[0]
 
 
 def require_purpose(name: str, purpose: str, asked: Asked) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from keys.errors import KeyFileDamaged, KeyNotFound, PurposeRefused, SignerNotFound
 from keys.frames import FrameRefused, receive_frame, send_frame
-from keys.purposes import PURPOSES, kind_of
+from keys.purposes import purpose_of
 from keys.store import BareKey, OpenKey, require_key_name, until_closed
 
 SECONDS = 10.0
@@ -86,11 +86,10 @@ class RemoteKeyVault:
         raise PurposeRefused("Passphrases are changed where the signer keeps the keys, not through it.")
 
     def _sign(self, name: str, data: bytes, content: bytes = b"") -> bytes:
-        (purpose,) = PURPOSES.get(kind_of(name), {"none": None})
         question = {
             "ask": "sign",
             "key": name,
-            "purpose": purpose,
+            "purpose": purpose_of(name, data),
             "data": _text(data),
             "content": _text(content),
         }

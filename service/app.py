@@ -58,6 +58,7 @@ from service.pki.answers import Responders
 from service.pki.store import open_store
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
+from service.verification import offline_pages
 from service.verification import pages as verification_pages
 from service.verification.sandbox import Sandbox
 from service.web import (
@@ -74,6 +75,7 @@ ROUTERS: list[APIRouter] = [
     # Routes are tried in this order, and strangers who verify are most of the traffic.
     verification_api.router,
     verification_pages.router,
+    offline_pages.router,
     accounts_api.router,
     account_pages.router,
     officer_pages.router,
@@ -93,6 +95,7 @@ ROUTERS: list[APIRouter] = [
     operations.router,
     permits_api.router,
     permits_api.schemas,
+    permits_api.status_lists,
     permits_pages.router,
     pki_api.router,
     pki_pages.router,
@@ -194,7 +197,9 @@ def _following(request: Request) -> str:
 
 def wants_json(request: Request) -> bool:
     """Tell whether the reader is a programme: the API, the published PKI, the log."""
-    return request.url.path.startswith(("/api/", "/pki/", "/log/", "/healthz", "/readyz", "/metrics"))
+    return request.url.path.startswith(
+        ("/api/", "/pki/", "/log/", "/status-lists", "/healthz", "/readyz", "/metrics")
+    )
 
 
 def _answer_foreign(request: Request, error: Exception) -> Response:

@@ -26,6 +26,7 @@ from service.metrics import count_figures
 from service.permits.alarms import send_expiry_alarms
 from service.permits.extend import enqueue_extensions, extend_document
 from service.permits.issue import EXTEND_JOB
+from service.permits.offline import PUBLISH_LISTS_JOB, publish_status_lists
 from service.permits.reconcile import reconcile
 from service.permits.renewal import RENEW_JOB, run_slice
 from service.permits.revoke import expire_permits
@@ -140,6 +141,9 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         if keys.names():
             publish_revocation_lists(engine, keys, passphrase, now())
 
+    def publish_lists() -> None:
+        publish_status_lists(engine, _own_keys(app).seal, settings.base_url, now())
+
     def extend(permit_id: uuid.UUID) -> object:
         own = _own_keys(app)
         workshop = workshop_of(settings, engine, app.state.storage, own, app.state.witnesses)
@@ -184,6 +188,7 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
     return [
         jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
         jobs.Job(PUBLISH_JOB, publish, cron="17 * * * *"),
+        jobs.Job(PUBLISH_LISTS_JOB, publish_lists, cron="7 * * * *"),
         jobs.Job(REFRESH_JOB, refresh_outside, cron="37 * * * *"),
         jobs.Job(EXTEND_JOB, lambda permit_id: extend(uuid.UUID(permit_id))),
         jobs.Job(RENEW_JOB, renew),
@@ -207,6 +212,7 @@ def launch_jobs(app: FastAPI) -> None:
         # What stood still may have missed an hourly run.
         jobs.enqueue(session, PUBLISH_JOB)
         jobs.enqueue(session, REFRESH_JOB)
+        jobs.enqueue(session, PUBLISH_LISTS_JOB)
 
 
 def shutdown_jobs() -> None:

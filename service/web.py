@@ -315,15 +315,36 @@ SECURITY_HEADERS = {
     "referrer-policy": "same-origin",
     "x-frame-options": "SAMEORIGIN",
     "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(self), geolocation=(), microphone=()",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 _RAW_SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+CAMERA_PLACES = ("/verify", "/v/")
+"""Where a permit's QR code may be scanned; no other page opens a camera."""
+
+
+BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
+"""A revocation must be seen within a minute."""
+FROM_ANYWHERE = {"access-control-allow-origin": "*"}
+"""For public answers that checkers in other sites' pages read (Fetch §3.3)."""
+
+
+def cacheable(
+    body: bytes, media_type: str, if_none_match: str, more: dict[str, str] | None = None
+) -> Response:
+    """Serve what caches may keep for a moment, or 304 to who has it (RFC 9110 §13.1.2)."""
+    etag = f'"{hashlib.sha256(body).hexdigest()}"'
+    headers = {**BRIEF_CACHE, **(more or {}), "etag": etag}
+    if etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=media_type, headers=headers)
 
 
 def finish_headers(request: Request, headers: MutableHeaders) -> None:
     """Add the headers and cookies that every answer carries."""
     given = {name for name, _ in headers.raw}
     wanted = dict(_RAW_SECURITY_HEADERS)
+    if request.scope["path"].startswith(CAMERA_PLACES):
+        wanted[b"permissions-policy"] = b"camera=(self), geolocation=(), microphone=()"
     if request.app.state.settings.secure_cookies:
         wanted[b"strict-transport-security"] = b"max-age=31536000; includeSubDomains"
     if not request.scope["path"].startswith("/static/"):

@@ -277,7 +277,9 @@ def _qr(content: str, root: Element) -> Graphic:
                 operators.append(f"{start} {y} {x - start} 1 re")
             x += 1
     operators.append("f Q")
-    element = root.add("Figure", alt=f"Kode QR untuk memeriksa keaslian dokumen ini: {content}")
+    # The token behind the address is for machines, and means nothing read aloud.
+    address = content.partition("#")[0]
+    element = root.add("Figure", alt=f"Kode QR untuk memeriksa keaslian dokumen ini: {address}")
     # The symbol, not its quiet zone, is level with the first line beside it and with the margin.
     return Graphic(element, LEFT - quiet, _LINE_TOP - quiet, whole, whole, "\n".join(operators))
 

@@ -27,6 +27,12 @@ class TimestampUnavailable(SigningError):
     code = "timestamp_unavailable"
 
 
+class SealUnavailable(SigningError):
+    """The agency's seal could not sign a token or a list: its key is another kind, or cannot be had now."""
+
+    code = "seal_unavailable"
+
+
 class SignatureDoesNotFit(SigningError):
     """The signature with its time stamp is larger than the room reserved for it."""
 

@@ -41,6 +41,7 @@ from service.permits.batch import select_files
 from service.permits.compose import Printing
 from service.permits.desk import name_files
 from service.permits.issue import Workshop
+from service.permits.offline import publish_status_lists
 from service.permits.signer import open_operations_keys
 from service.pki.store import open_store
 from service.web import CSRF_COOKIE, CSRF_HEADER
@@ -84,7 +85,8 @@ def open_house(engine: Engine, settings: Settings) -> Iterator[House]:
     app = create_app(settings.model_copy(update={"trusted_proxy_hops": 1}), engine)
     keys = open_operations_keys(open_store(settings), cases.OPERATIONS_PASSPHRASE, clock.now)
     printing = Printing(settings.base_url, is_sample=True)
-    workshop = Workshop(engine, app.state.storage, keys.timestamper, clock.now, printing)
+    workshop = Workshop(engine, app.state.storage, keys.timestamper, clock.now, printing, seal=keys.seal)
+    publish_status_lists(engine, keys.seal, settings.base_url, moment)
     with transaction(engine) as session:
         city = cases.make_city(session, moment, settings=settings)
         people = {
@@ -139,6 +141,7 @@ def fresh_rows(house: House, kind: str) -> dict[str, list[str]]:
         "name": ["root", "tsa"],
         "query": ["MAA=", "M" + "0" * 7],
         "level": ["0", "64"],
+        "list_number": ["0", "64"],
         "place": ["000.p/1", "x001/000"],
         "digest": [digest, "0" * 64],
         "passphrase": [cases.OFFICIAL_PASSPHRASE, "bukan frasanya"],

@@ -201,6 +201,9 @@ def _check_references(permit_type: PermitType) -> Iterator[Finding]:
     for index, key in enumerate(permit_type.holder):
         if key not in fields or fields[key].type is not FieldType.TEXT:
             yield unknown(("holder", index), key)
+    for index, key in enumerate(permit_type.place):
+        if key not in permit_type.public_fields:
+            yield unknown(("place", index), key)
     for index, key in enumerate(permit_type.renewal.requires):
         if key not in documents:
             yield unknown(("renewal", "requires", index), key)

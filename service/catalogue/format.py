@@ -253,6 +253,8 @@ class PermitType(Plain):
     sections: tuple[Section, ...] = Constraint(min_length=1)
     holder: tuple[Key, ...] = Constraint(min_length=1)
     """The fields that may name the holder; the first that is asked and filled does."""
+    place: tuple[Key, ...] = ()
+    """The public fields that say where the permit is used, for a check without a network."""
     documents: tuple[DocumentRequirement, ...]
     agency: Bilingual | None = None
     """The technical agency that gives its opinion."""

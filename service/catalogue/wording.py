@@ -229,6 +229,12 @@ def holder_name(permit_type: PermitType, values: Mapping[str, Any]) -> str:
     return next((str(values[key]) for key in permit_type.holder if values.get(key)), "")
 
 
+def place_of_use(permit_type: PermitType, values: Mapping[str, Any]) -> str:
+    """Return where the permit is used, as the type's `place` fields say it; "" where a type has none."""
+    filled = [key for key in permit_type.place if values.get(key) not in (None, "", [])]
+    return ", ".join(display_value(permit_type.fields[key], values[key], "id") for key in filled)
+
+
 def validity_period(
     permit_type: PermitType, values: Mapping[str, Any], issued_on: date
 ) -> tuple[date, date | None]:

@@ -270,6 +270,7 @@ class CaseStory:
             local_timestamper(stage.keys.tsa, lambda: moment),
             lambda: moment,
             printing,
+            seal=stage.keys.seal,
         )
         sign_application(workshop, self.id, actor=officer, signer=stage.signer, seen_digest=seen.digest)
 

@@ -37,6 +37,7 @@ from service.errors import Conflict
 from service.operations import open_settings_storage
 from service.permits.mandates import MandateDetails, grant_mandate
 from service.permits.models import Capacity, Permit
+from service.permits.offline import publish_status_lists
 from service.permits.register import start_of_day
 from service.permits.revoke import expire_permits
 from service.permits.signer import open_operations_keys, open_signer
@@ -201,6 +202,7 @@ def build_city(settings: Settings, engine: Engine, city: DemoCity, now: datetime
         play_cases(Stage(settings, engine, storage, keys, signer, city, people, now))
     _expire(engine, now)
     publish_revocation_lists(engine, hierarchy, passphrase, now)
+    publish_status_lists(engine, keys.seal, settings.base_url, now)
 
 
 def _expire(engine: Engine, now: datetime) -> None:

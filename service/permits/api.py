@@ -4,36 +4,40 @@ import uuid
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from sqlmodel import col, select
 
 from service.accounts.access import OFFICERS, PUBLIC, SIGNED_IN, Actor, allow, roles
 from service.accounts.models import User
 from service.clock import now
 from service.database import SessionDep, reading
-from service.errors import refusals
+from service.errors import NotFound, refusals
 from service.permits.compose import DATA_SCHEMA
 from service.permits.documents import PermitNotFound, document_response, find_readable
 from service.permits.issue import sign_application
 from service.permits.log_proof import prove_permit, write_proof
-from service.permits.models import Permit
+from service.permits.models import Permit, StatusList
 from service.permits.numbering import normalise_code
+from service.permits.offline import list_address
 from service.permits.register import find_by_code, permits_held_by, status_at
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
 from service.permits.signer import signing_as
 from service.permits.workshop import WorkshopDep, show_document
 from service.storage import StorageDep
 from service.transparency.api import LogKeyDep
-from service.web import SettingsDep
+from service.web import FROM_ANYWHERE, SettingsDep, cacheable
 
 router = APIRouter(prefix="/api/v1", tags=["permits"])
 schemas = APIRouter(prefix="/schemas", tags=["permits"])
+status_lists = APIRouter(prefix="/status-lists", tags=["permits"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
 Signer = Annotated[Actor, allow(roles("department_head", scope="sign"))]
 Officer = Annotated[Actor, allow(OFFICERS)]
 Reader = Annotated[Actor, allow(SIGNED_IN)]
 SCHEMA_JSON = "application/schema+json"
+STATUS_LIST = "application/statuslist+cwt"
 FOREVER = "public, max-age=31536000, immutable"
 Code = Annotated[str, Path(max_length=32, examples=["0123456789ABCDEFGHJKMNPQRS"])]
 
@@ -224,3 +228,35 @@ def _summary(permit: Permit, status: str, since: datetime) -> PermitSummary:
         valid_from=permit.valid_from,
         valid_until=permit.valid_until,
     )
+
+
+class StatusLists(BaseModel):
+    """The addresses of all lists (Token Status List §9.3)."""
+
+    status_lists: list[str]
+
+
+@status_lists.get("", summary="List the status lists")
+def list_status_lists(_actor: Anyone, settings: SettingsDep, session: SessionDep) -> StatusLists:
+    """The addresses of the status lists, for who keeps them all to check papers without a network."""
+    numbers = session.exec(select(StatusList.number).order_by(col(StatusList.number))).all()
+    return StatusLists(status_lists=[list_address(settings.base_url, number) for number in numbers])
+
+
+@status_lists.get(
+    "/{list_number}",
+    summary="Read a status list",
+    response_class=Response,
+    responses={200: {"content": {STATUS_LIST: {}}}, 304: {"description": "Not changed"}, **refusals(404)},
+)
+def read_status_list(
+    _actor: Anyone,
+    session: SessionDep,
+    list_number: Annotated[int, Path(ge=0, le=2**31 - 1, examples=[0])],
+    if_none_match: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    """Which permits are suspended, revoked or superseded, signed: an IETF Token Status List as a CWT."""
+    found = session.get(StatusList, list_number)
+    if found is None:
+        raise NotFound
+    return cacheable(found.token, STATUS_LIST, if_none_match, FROM_ANYWHERE)

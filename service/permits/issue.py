@@ -22,7 +22,13 @@ from service.applications.workflow import Action, State
 from service.audit import record_event
 from service.catalogue.format import PermitType
 from service.catalogue.models import active_city, get_permit_type
-from service.catalogue.wording import format_number, holder_name, public_facts, validity_period
+from service.catalogue.wording import (
+    format_number,
+    holder_name,
+    place_of_use,
+    public_facts,
+    validity_period,
+)
 from service.clock import city_date
 from service.database import transaction
 from service.errors import Conflict, NotFound, ServiceError
@@ -32,8 +38,9 @@ from service.permits.compose import Composed, Printing, compose_document, signat
 from service.permits.mandates import mandate_for, printed_capacity
 from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status, StatusChange
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
+from service.permits.offline import LISTED, PUBLISH_LISTS_JOB, seal_document, take_status_index
 from service.permits.sign import SignedDocument, Workshop, require_able, sign_and_store
-from service.permits.signer import DocumentSigner, service_of
+from service.permits.signer import DocumentSigner, OpenKey, service_of
 from service.transparency.log import append_entry, code_hash, next_index
 from service.transparency.witnesses import require_not_behind
 
@@ -88,6 +95,7 @@ def sign_application(
             now=workshop.clock(),
             seen_digest=seen_digest,
             printing=workshop.printing,
+            seal=workshop.seal,
         )
         if note is not None:
             note(session, permit)
@@ -102,6 +110,7 @@ def reserve_permit(
     now: datetime,
     seen_digest: str,
     printing: Printing,
+    seal: OpenKey | None = None,
 ) -> Permit:
     """Write the decision, take the number and freeze the document: the first transaction."""
     application = session.get(Application, application_id)
@@ -138,7 +147,11 @@ def reserve_permit(
         today=permit.issued_on,
         permit=permit,
     )
-    permit.document = composed.document.to_json()
+    place = place_of_use(permit_type, application.values)
+    document = seal_document(
+        composed.document, permit, place=place, seal=seal, base_url=printing.base_url, now=now
+    )
+    permit.document = document.to_json()
     session.add(permit)
     session.flush()
     record_event(
@@ -203,6 +216,7 @@ def _new_permit(
         number=format_number(pattern, sequence, series, issued_on),
         code=new_public_code(),
         status_since=now,
+        status_index=None if letter else take_status_index(session),
         holder_id=application.applicant_id,
         holder_name=holder_name(permit_type, application.values),
         document={},
@@ -297,7 +311,9 @@ def set_status(
     reason_code: str | None = None,
     remark: str | None = None,
 ) -> None:
-    """Give a permit its status from now on: the only place that assigns one."""
+    """Give a permit its status from now on: the only place that assigns one. The status lists follow."""
+    if {permit.status, status} & LISTED.keys():
+        jobs.enqueue(session, PUBLISH_LISTS_JOB)
     permit.status, permit.status_since = status, now
     session.add(permit)
     session.add(

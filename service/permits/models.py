@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, Integer, UniqueConstraint
+from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from service.database import UTCDateTime
@@ -115,6 +115,8 @@ class Permit(SQLModel, table=True):
     """The public code: 130 random bits in Crockford's base 32."""
     status: str = Field(default=Status.ISSUING, max_length=20)
     status_since: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    status_index: int | None = Field(default=None, unique=True)
+    """Its random place in the status lists, counted through all of them; a rejection letter has none."""
     holder_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
     holder_name: str = Field(max_length=160)
     document: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
@@ -218,6 +220,16 @@ class StatusChange(SQLModel, table=True):
     actor_id: uuid.UUID | None = Field(default=None, foreign_key="account_user.id")
     actor_name: str = Field(max_length=120)
     log_index: int | None = Field(default=None, unique=True)
+
+
+class StatusList(SQLModel, table=True):
+    """A signed Token Status List as it is served; see `permits.offline`."""
+
+    __tablename__ = "status_list"
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    issued_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
+    token: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class Reconciliation(SQLModel, table=True):

@@ -40,6 +40,7 @@ PASSED_OVER = {
     "reconciliation": "the last report, made anew each day",
     "sign_batch": "what was ordered stands in the trail, by its digest; what was signed, in the permits",
     "sign_batch_item": "as its batch",
+    "status_list": "signed lists of what the permits say, made anew each hour",
 }
 """Tables that nobody's right rests on, and why."""
 

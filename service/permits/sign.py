@@ -62,6 +62,8 @@ class Workshop:
     """Who must not be ahead of our log; none: nobody watches it."""
     outside_anchors: Path | None = None
     """The folder of other houses' trust anchors and revocation lists."""
+    seal: OpenKey | None = None
+    """What signs the token in the QR code; none: the code holds the address alone."""
 
 
 def require_able(session: Session, signer: DocumentSigner, now: datetime, *, service: str) -> None:

@@ -56,6 +56,7 @@ def workshop_of(
         printing_of(settings),
         witnesses,
         settings.outside_anchors,
+        keys.seal,
     )
 
 

@@ -4,7 +4,7 @@ Anyone may fetch them, and nobody must trust the way they came: every answer is 
 """
 
 import base64
-import hashlib
+import json
 from email.utils import format_datetime
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -23,18 +23,17 @@ from service.clock import now
 from service.database import SessionDep
 from service.errors import NotFound, TooLarge, Unavailable, UnsupportedFile, refusals
 from service.pki.answers import Responders, answer_ocsp, find_answer
-from service.pki.register import newest_list
+from service.pki.register import newest_list, seal_key_set
 from service.pki.store import open_store
-from service.web import SettingsDep
+from service.web import BRIEF_CACHE, FROM_ANYWHERE, SettingsDep, cacheable
 
 router = APIRouter(prefix="/pki", tags=["pki"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
 Certificate = Annotated[str, Path(pattern=r"^(root|issuing|tsa|seal)(-[0-9]{1,3})?$", examples=["root"])]
 Authority = Annotated[str, Path(pattern=r"^(root|issuing)(-[0-9]{1,3})?$", examples=["issuing"])]
 CACHE = {"cache-control": "public, max-age=3600"}
-BRIEF_CACHE = {"cache-control": "public, max-age=30, must-revalidate"}
-"""A revocation must be seen within a minute."""
 TIME_STAMP_QUERY = "application/timestamp-query"
+JWK_SET = "application/jwk-set+json"
 OCSP_REQUEST, OCSP_RESPONSE = "application/ocsp-request", "application/ocsp-response"
 QUERIES = RateLimitItemPerMinute(120, namespace="pki-query")
 LARGEST_QUERY = 16 * 1024
@@ -108,6 +107,26 @@ def certificate_der(_actor: Anyone, settings: SettingsDep, name: Certificate) ->
 
 
 @router.get(
+    "/seal.jwks",
+    summary="Keys of offline tokens",
+    response_class=Response,
+    responses={200: {"content": {JWK_SET: {}}}, 304: {"description": "Not changed"}},
+)
+def seal_keys(
+    _actor: Anyone,
+    settings: SettingsDep,
+    session: SessionDep,
+    if_none_match: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    """Serve the keys that sign the tokens in QR codes and the status lists, past ones too (RFC 7517 §5).
+
+    A key whose certificate is revoked or suspended is listed with `revoked_at`, and proves nothing.
+    """
+    body = json.dumps(seal_key_set(session, open_store(settings))).encode()
+    return cacheable(body, JWK_SET, if_none_match, FROM_ANYWHERE)
+
+
+@router.get(
     "/{name}.crl",
     summary="Certificate revocation list",
     response_class=Response,
@@ -123,7 +142,7 @@ def revocation_list(
     newest = newest_list(session, name)
     if newest is None:
         raise NotFound
-    return _cacheable(newest.der, "application/pkix-crl", if_none_match)
+    return cacheable(newest.der, "application/pkix-crl", if_none_match)
 
 
 @router.post(
@@ -199,18 +218,7 @@ def ocsp_get(
         answer.headers.update(BRIEF_CACHE)
         return answer
     headers = {"last-modified": format_datetime(presigned.this_update, usegmt=True)}
-    return _cacheable(presigned.der, OCSP_RESPONSE, if_none_match, headers)
-
-
-def _cacheable(
-    body: bytes, media_type: str, if_none_match: str, more: dict[str, str] | None = None
-) -> Response:
-    """Serve what caches may keep for a moment, or 304 to who has it (RFC 9110 §13.1.2)."""
-    etag = f'"{hashlib.sha256(body).hexdigest()}"'
-    headers = {**BRIEF_CACHE, **(more or {}), "etag": etag}
-    if etag in if_none_match:
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type=media_type, headers=headers)
+    return cacheable(presigned.der, OCSP_RESPONSE, if_none_match, headers)
 
 
 def _ocsp(request: Request, session: SessionDep, query: bytes) -> Response:

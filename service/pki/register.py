@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -15,8 +16,10 @@ from cryptography.x509.oid import NameOID
 from sqlmodel import Session, col, select
 
 from keys.approval import Approval, Approver
+from keys.cose import public_jwk, signs_es256
+from keys.hierarchy import generations
 from keys.revocation import Revocation, read_revocations
-from keys.store import ROOT, KeyStore
+from keys.store import ROOT, SEAL, KeyStore, KeyVault
 from service import jobs
 from service.accounts.access import Actor
 from service.audit import record_event
@@ -322,3 +325,22 @@ def _changed(
         data={"key": row.key_name, "reason": row.revocation_reason, **facts},
     )
     return row
+
+
+# Keys of offline tokens ---------------------------------------------------------------------------
+
+
+def seal_key_set(session: Session, keys: KeyVault) -> dict[str, Any]:
+    """Return the seals that sign with ES256, past ones too, as a JWK Set (RFC 7517 §5).
+
+    Each has its certificate's chain as `x5c`; one whose certificate does not hold has `revoked_at`, in
+    seconds, and proves nothing offline, whenever its signatures say that they were made.
+    """
+    found = []
+    for name in generations(keys.names(), SEAL):
+        chain = keys.certificates(name)
+        if chain and signs_es256(chain[0]):
+            row = session.get(IssuedCertificate, serial_of(chain[0]))
+            revoked = {"revoked_at": int(row.revoked_at.timestamp())} if row and row.revoked_at else {}
+            found.append(public_jwk(chain) | revoked)
+    return {"keys": found}

@@ -77,6 +77,7 @@ def _time_parts(place: Place, case: Application, digest: str) -> dict[str, float
             now=moment,
             seen_digest=digest,
             printing=workshop.printing,
+            seal=workshop.seal,
         )
     laps.append(perf_counter())
     page = render_document(PermitDocument.from_json(permit.document))

@@ -68,6 +68,6 @@ def build(folder: Path) -> Place:
     operations = open_operations_keys(key_store, cases.OPERATIONS_PASSPHRASE, now)
     storage = open_storage(settings.effective_storage_url)
     printing = Printing(settings.base_url, is_sample=True)
-    workshop = Workshop(engine, storage, operations.timestamper, now, printing)
+    workshop = Workshop(engine, storage, operations.timestamper, now, printing, seal=operations.seal)
     signer = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now())
     return Place(settings, workshop, city, head, signer, key_store)

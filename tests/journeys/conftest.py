@@ -1,21 +1,15 @@
 """A served city in a real process's threads, and a real Chromium to visit it."""
 
-import shutil
-import socket
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import cases
 import pytest
-import uvicorn
+from browsing import chromium, free_port, served
 from factories import actor_of, make_officer
-from playwright.sync_api import Browser, Page, sync_playwright
-from postgres import require
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from sqlalchemy import Engine
 
 from keys.software import SoftwareKeyStore
@@ -30,12 +24,11 @@ from service.database import open_engine, transaction
 from service.permits.batch import select_files
 from service.permits.batch_run import BatchRuns
 from service.permits.desk import DeskFile, name_files
-from service.permits.issue import Workshop
 from service.permits.models import Kind
 from service.permits.revoke import revoke_permit
-from service.permits.workshop import printing_of
-
-ROOT = Path(__file__).parents[2]
+from service.permits.signer import OperationsKeys
+from service.permits.workshop import workshop_of
+from service.storage import Storage
 
 
 @dataclass
@@ -80,12 +73,6 @@ class Site:
             return select_files(session, files, actor=head, now=clock.now()).id
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def site(
     new_database: Callable[[], str],
@@ -102,23 +89,17 @@ def site(
     )
     engine = open_engine(new_database())
     app = create_app(settings, engine)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield furnish(settings, engine, app.state.storage, app.state.operations_keys.timestamper, keys)
-    server.should_exit = True
-    thread.join(10)
+    with served(app, port):
+        yield furnish(settings, engine, app.state.storage, app.state.operations_keys, keys)
     engine.dispose()
 
 
 def furnish(
-    settings: Settings, engine: Engine, storage: object, timestamper: object, keys: SoftwareKeyStore
+    settings: Settings, engine: Engine, storage: Storage, own: OperationsKeys, keys: SoftwareKeyStore
 ) -> Site:
     """Fill the city: cases at every stage, a permit, a letter, a revoked permit."""
     now = clock.now()
-    workshop = Workshop(engine, storage, timestamper, clock.now, printing_of(settings))  # type: ignore[arg-type]
+    workshop = workshop_of(settings, engine, storage, own, None)
     signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
     with transaction(engine) as session:
         city = cases.make_city(session, now, settings=settings)
@@ -166,16 +147,16 @@ def furnish(
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    require(chromium, "Chromium is not installed")
+def playwright() -> Iterator[Playwright]:
+    """The one driver of all browsers: a process can have no second."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update"],
-        )
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    with chromium(playwright) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,18 +4,15 @@ Screenshots at phone and desktop width are left in `var/screenshots`, for people
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browsing import SCREENSHOTS, violations
 from playwright.sync_api import Page
 
 if TYPE_CHECKING:
     from conftest import Site
 
-ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "var" / "screenshots"
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 WIDTHS = (360, 1280)
 
 pytestmark = pytest.mark.browser
@@ -34,6 +31,7 @@ def paths(site: "Site") -> dict[str, list[str]]:
             "/sign-in",
             "/forgot-password",
             "/verify",
+            "/verify/offline",
             f"/v/{permit}",
             f"/v/{site.revoked.permit.code}",
             f"/v/{site.letter.permit.code}",
@@ -92,13 +90,6 @@ def paths(site: "Site") -> dict[str, list[str]]:
             "/officer/permits/health",
         ],
     }
-
-
-def violations(page: Page) -> list[str]:
-    """Run axe-core (WCAG 2 A and AA, and good practice) over the page."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {iframes: false}).then(result => result.violations)")
-    return [f"{item['id']}: {item['nodes'][0]['html'][:200]}" for item in found]
 
 
 @pytest.mark.parametrize("lang", ["id", "en"])

@@ -18,13 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from pki import FAST, NOW
 
-from keys import profiles
+from keys import cose, profiles
 from keys.algorithms import generate_key
 from keys.authority import Subject, issue_certificate
 from keys.cms import DATA, TST_INFO, sign_content
 from keys.errors import KeyClosed, KeyNotFound, PurposeRefused, SignerNotFound
 from keys.frames import LONGEST_FRAME, receive_frame, send_frame
 from keys.ocsp import CertStatus, respond
+from keys.purposes import STATUS_LIST
 from keys.remote import RemoteKeyVault
 from keys.revocation import build_crl
 from keys.signer import AnotherSigner, Signer, listen, serve
@@ -225,6 +226,48 @@ def ask(path, question):
 def test_a_key_is_for_its_purpose_alone(vault, path, purpose):
     question = {"ask": "sign", "key": "tsa", "purpose": purpose, "data": "", "content": ""}
     assert ask(path, question)["error"] == "purpose_refused"
+
+
+def offline_token(vault, *, issued_at=NOW, media_type=None, **claims):
+    seal = opened(vault, "seal")
+    payload = cose.encode(
+        {6: int(issued_at.timestamp())} | {int(name[1:]): each for name, each in claims.items()}
+    )
+    return cose.sign1(seal, payload, media_type)
+
+
+def test_the_seal_signs_tokens_and_lists_of_this_moment(vault):
+    assert offline_token(vault)
+    assert offline_token(vault, media_type=STATUS_LIST, _4=int(NOW.timestamp()) + 7 * 86400)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"issued_at": NOW - timedelta(minutes=2)},
+        {"media_type": STATUS_LIST},
+        {"media_type": STATUS_LIST, "_4": int(NOW.timestamp()) + 8 * 86400},
+        {"media_type": STATUS_LIST, "_4": int(NOW.timestamp())},
+        {"media_type": "application/cwt"},
+    ],
+)
+def test_the_seal_signs_no_token_of_another_time_or_kind(vault, asked):
+    with pytest.raises(PurposeRefused):
+        offline_token(vault, **asked)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        cose.SIGNED_BEGINS,
+        cose.encode(["Signature1", b"", b"", b""]),
+        cose.encode(["Signature1", cose.encode({1: -7, 4: bytes(8)}), b"", cose.encode({6: 0})]),
+        cose.encode(["Signature1", cose.encode({1: -7}), b"beside", cose.encode({6: 0})]),
+    ],
+)
+def test_the_seal_signs_no_other_message(vault, data):
+    with pytest.raises(PurposeRefused):
+        opened(vault, "seal").sign(data)
 
 
 @pytest.mark.parametrize(

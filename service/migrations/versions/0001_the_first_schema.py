@@ -440,6 +440,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=32), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("status_since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status_index", sa.Integer(), nullable=True),
         sa.Column("holder_id", sa.Uuid(), nullable=False),
         sa.Column("holder_name", sa.String(length=160), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
@@ -482,6 +483,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("code"),
         sa.UniqueConstraint("number"),
         sa.UniqueConstraint("series", "year", "sequence"),
+        sa.UniqueConstraint("status_index"),
     )
     with op.batch_alter_table("permit", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_permit_holder_id"), ["holder_id"], unique=False)
@@ -707,6 +709,13 @@ def upgrade() -> None:
         sa.Column("findings", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_table(
+        "status_list",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
 
     # The heads of the audit chain and of the log: the rows that every append locks.
     op.execute(
@@ -727,6 +736,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_outside_certificate_tsa"))
 
     op.drop_table("outside_certificate")
+    op.drop_table("status_list")
     op.drop_table("reconciliation")
     op.drop_table("log_witness")
     op.drop_table("revocation_list")

@@ -44,4 +44,4 @@ def workshop(engine: Engine, key_folder: Path, tmp_path: Path, now: datetime) ->
     keys = open_operations_keys(SoftwareKeyStore(key_folder), cases.OPERATIONS_PASSPHRASE, lambda: now)
     storage = open_storage((tmp_path / "storage").as_uri())
     printing = Printing("https://izin.contoh.invalid", is_sample=True)
-    return Workshop(engine, storage, keys.timestamper, lambda: now, printing)
+    return Workshop(engine, storage, keys.timestamper, lambda: now, printing, seal=keys.seal)

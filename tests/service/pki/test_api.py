@@ -1,7 +1,7 @@
 """The published PKI, also when the root's private key lies elsewhere."""
 
 import subprocess
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -15,12 +15,14 @@ from cryptography.x509 import ocsp
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from joserfc.jwk import ECKey
 from pki import FAST
 from rfc3161_client import TimestampRequestBuilder, VerifierBuilder, decode_timestamp_response
 from rfc3161_client.base import HashAlgorithm
 from sqlalchemy import Engine
 
-from keys.hierarchy import load_trust_anchors
+from keys import profiles
+from keys.hierarchy import load_trust_anchors, renew_key
 from keys.software import SoftwareKeyStore
 from service.accounts.access import SERVICE
 from service.config import Settings
@@ -28,7 +30,7 @@ from service.database import transaction
 from service.pki.api import QUERIES
 from service.pki.enrol import make_hierarchy
 from service.pki.publish import publish_revocation_lists
-from service.pki.register import revoke_certificate
+from service.pki.register import record_folder, revoke_certificate
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,38 @@ def test_a_certificate_that_is_not_there_is_not_found(client: TestClient, settin
     (settings.effective_keys_folder / "root.pem").unlink()
     assert client.get("/pki/root.pem").status_code == 404
     assert client.get("/pki/log.pem").status_code == 404
+
+
+def test_the_keys_of_offline_tokens_are_published_past_and_revoked_ones_too(
+    client: TestClient, settings: Settings, engine: Engine, now: datetime
+) -> None:
+    keys = SoftwareKeyStore(settings.effective_keys_folder)
+    passphrase = settings.operations_passphrase.get_secret_value()
+    renew_key(keys, profiles.SEAL, passphrase=passphrase, issuer_passphrase=passphrase, now=now)
+    with transaction(engine) as session:
+        record_folder(session, keys, now)
+
+    def published() -> list[dict[str, object]]:
+        answer = client.get("/pki/seal.jwks")
+        assert answer.headers["content-type"] == "application/jwk-set+json"
+        assert "max-age=30" in answer.headers["cache-control"]
+        found: list[dict[str, object]] = answer.json()["keys"]
+        return found
+
+    first, second = published()
+    assert first["kid"] != second["kid"]
+    for each, name in ((first, "seal"), (second, "seal-2")):
+        (certificate, _, root) = (x509.load_der_x509_certificate(b64decode(text)) for text in each["x5c"])  # type: ignore[attr-defined]
+        assert certificate == keys.certificates(name)[0]
+        assert root == keys.certificates("root")[0]
+        jwk = ECKey.import_key({name: each[name] for name in ("kty", "crv", "x", "y")})
+        assert jwk.public_key == certificate.public_key()
+        assert "revoked_at" not in each
+    with transaction(engine) as session:
+        revoke_certificate(session, "seal", reason=x509.ReasonFlags.key_compromise, actor=SERVICE, now=now)
+    first, second = published()
+    assert first["revoked_at"] == int(now.timestamp())
+    assert "revoked_at" not in second
 
 
 def test_a_revocation_list_is_published_with_its_type_and_validator(
