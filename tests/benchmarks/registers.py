@@ -65,6 +65,7 @@ def _copy(originals: tuple[SQLModel, ...], number: int) -> list[dict[str, Any]]:
         "sequence": sequence,
         "number": f"500.16.7.2/{sequence}/SIP-TK/XI/2026",
         "code": new_public_code(),
+        "status_index": None,
     }
     version |= {
         "id": uuid.uuid4(),
