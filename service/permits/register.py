@@ -191,11 +191,7 @@ def status_at(session: Session, permit: PermitRow, moment: datetime) -> tuple[st
     if moment >= permit.status_since:
         status, since = permit.status, permit.status_since
     else:
-        change = session.exec(
-            select(StatusChange)
-            .where(StatusChange.permit_id == permit.id, StatusChange.since <= moment)
-            .order_by(col(StatusChange.since).desc())
-        ).first()
+        change = _status_change(session, permit, moment)
         if change is None:
             return NOT_YET_VALID, permit.created_at
         status, since = change.status, change.since
@@ -207,6 +203,16 @@ def status_at(session: Session, permit: PermitRow, moment: datetime) -> tuple[st
     if permit.valid_until is not None and day > permit.valid_until:
         return Status.EXPIRED.value, start_of_day(permit.valid_until + timedelta(days=1))
     return status, since
+
+
+def _status_change(session: Session, permit: PermitRow, moment: datetime) -> StatusChange | None:
+    """Return the change that gave the permit its status at a moment, or None before the first."""
+    statement = (
+        select(StatusChange)
+        .where(StatusChange.permit_id == permit.id, StatusChange.since <= moment)
+        .order_by(col(StatusChange.since).desc())
+    )
+    return session.exec(statement).first()
 
 
 def start_of_day(day: date) -> datetime:
@@ -237,8 +243,8 @@ def public_permit(
         valid_until=permit.valid_until,
         status=status,
         status_since=since,
-        reason=_reason(session, permit, permit_type.revocation_reasons, language)
-        if status == permit.status
+        reason=_reason(session, permit, permit_type.revocation_reasons, language, moment)
+        if status in (Status.REVOKED, Status.SUSPENDED)
         else None,
         signer=permit.signer_name,
         position=permit.signer_position,
@@ -259,14 +265,8 @@ def _facts(permit: PermitRow, language: str, masked: bool) -> list[tuple[str, st
     return facts
 
 
-def _reason(session: Session, permit: PermitRow, reasons: Any, language: str) -> str | None:
-    if permit.status not in (Status.REVOKED, Status.SUSPENDED):
-        return None
-    change = session.exec(
-        select(StatusChange)
-        .where(StatusChange.permit_id == permit.id)
-        .order_by(col(StatusChange.since).desc())
-    ).first()
+def _reason(session: Session, permit: PermitRow, reasons: Any, language: str, moment: datetime) -> str | None:
+    change = _status_change(session, permit, moment)
     labels = {item.key: item.label for item in reasons}
     label = labels.get(change.reason_code or "") if change else None
     return label.text(language) if label else None

@@ -1,11 +1,14 @@
-"""What both doors of verification do first: limit a flood, and take a file within its bounds."""
+"""What the doors of verification do first: limit a flood, take a file within its bounds, read a typed day."""
 
+from dataclasses import dataclass
+from datetime import date
 from typing import Annotated
 
-from fastapi import Depends, Request, UploadFile
+from fastapi import Depends, Form, Query, Request, UploadFile
 from limits import RateLimitItemPerMinute
 
 from service.accounts.limits import LimiterDep, client_address
+from service.catalogue.entry import join_date
 from service.config import Settings
 from service.errors import FieldProblem, InvalidInput, TooLarge, UnsupportedFile
 from service.verification.sandbox import Sandbox
@@ -73,3 +76,91 @@ def take_pdf(file: UploadFile, settings: Settings) -> bytes:
     if b"%PDF-" not in data[:HEADER_WITHIN]:
         raise NotAPdf
     return data
+
+
+@dataclass(frozen=True, slots=True)
+class TypedDay:
+    """A day as it was typed in three fields, to be read and to be shown again."""
+
+    day: str = ""
+    month: str = ""
+    year: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.day.strip() or self.month.strip() or self.year.strip())
+
+    def read(self) -> date | None:
+        """Return the day, or None when what was typed is none."""
+        try:
+            return date.fromisoformat(join_date(self.day.strip(), self.month.strip(), self.year.strip()))
+        except ValueError:
+            return None
+
+    def problem(self, field: str) -> FieldProblem:
+        """Say at its first field that a day was typed that is none."""
+        return FieldProblem(
+            f"{field}-day",
+            "date",
+            "Ketik tanggal lengkap, misalnya 23 11 2026.",
+            "Type the whole date, for example 23 11 2026.",
+        )
+
+
+def query_day(
+    day: Annotated[str, Query(alias="on-day", max_length=4)] = "",
+    month: Annotated[str, Query(alias="on-month", max_length=20)] = "",
+    year: Annotated[str, Query(alias="on-year", max_length=6)] = "",
+) -> TypedDay:
+    """Take the day that an address asks about."""
+    return TypedDay(day, month, year)
+
+
+def form_day(
+    day: Annotated[str, Form(alias="on-day", max_length=4)] = "",
+    month: Annotated[str, Form(alias="on-month", max_length=20)] = "",
+    year: Annotated[str, Form(alias="on-year", max_length=6)] = "",
+) -> TypedDay:
+    """Take the day that a form asks about."""
+    return TypedDay(day, month, year)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedNumber:
+    """A permit's number and its day of issue as they were typed: the two facts of a look-up by number."""
+
+    number: str
+    issued_on: TypedDay
+
+    def problems(self) -> list[FieldProblem]:
+        """Say what is missing or wrong of the two."""
+        problems = []
+        if not self.number.strip():
+            problems.append(
+                FieldProblem(
+                    "number",
+                    "required",
+                    "Ketik nomor izin seperti pada surat.",
+                    "Type the number as on the paper.",
+                )
+            )
+        if self.issued_on.read() is None:
+            problems.append(
+                FieldProblem(
+                    "issued_on-day",
+                    "date",
+                    "Ketik tanggal terbit lengkap, misalnya 23 11 2026.",
+                    "Type the whole date of issue, for example 23 11 2026.",
+                )
+            )
+        return problems
+
+
+def form_number(
+    number: Annotated[str, Form(max_length=100)] = "",
+    day: Annotated[str, Form(alias="issued_on-day", max_length=4)] = "",
+    month: Annotated[str, Form(alias="issued_on-month", max_length=20)] = "",
+    year: Annotated[str, Form(alias="issued_on-year", max_length=6)] = "",
+) -> TypedNumber:
+    """Take the two facts of a look-up by number."""
+    return TypedNumber(number, TypedDay(day, month, year))

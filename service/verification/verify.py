@@ -271,22 +271,34 @@ def look_up_code(
     engine: Engine, code: str, *, now: datetime, reader: Reader, on: date | None = None
 ) -> PublicPermit | None:
     """Show the permit with this public code, with its status now or at the end of a day in the city."""
-    moment = now if on is None or on == city_date(now) else end_of_day(on)
     with reading_rows(engine) as connection:
         permit = find_row_by_code(connection, code)
         if permit is None:
             return None
         # The session asks nothing, unless the answer needs more than the permit's own row.
         with Session(connection) as session:
-            return _show(session, permit, now=moment, reader=reader, masked=True)
+            return _show(session, permit, now=moment_of(on, now), reader=reader, masked=True)
 
 
 def look_up_number(
-    session: Session, number: str, issued_on: date, *, now: datetime, reader: Reader
+    session: Session,
+    number: str,
+    issued_on: date,
+    *,
+    now: datetime,
+    reader: Reader,
+    on: date | None = None,
 ) -> PublicPermit | None:
     """Show the permit with this number, for a reader who also knows its day of issue."""
     permit = find_by_number(session, number, issued_on)
-    return None if permit is None else _show(session, permit, now=now, reader=reader, masked=True)
+    if permit is None:
+        return None
+    return _show(session, permit, now=moment_of(on, now), reader=reader, masked=True)
+
+
+def moment_of(on: date | None, now: datetime) -> datetime:
+    """Return the moment at which a day is judged: its end in the city, and today as it stands now."""
+    return now if on is None or on == city_date(now) else end_of_day(on)
 
 
 def _show(
