@@ -43,6 +43,8 @@ class PublicPermit:
     mandate_basis: str
     """The decree that gave the power to sign."""
     facts: tuple[tuple[str, str], ...]
+    fact_keys: tuple[str, ...]
+    """The key of the permit type's field that each of the facts is of."""
     url: str
 
 
@@ -251,6 +253,7 @@ def public_permit(
         mandate=permit.mandate,
         mandate_basis=permit.mandate_basis,
         facts=tuple(_facts(permit, language, masked)),
+        fact_keys=tuple(str(fact["key"]) for fact in permit.public_facts),
         url=f"{base_url}/v/{permit.code}",
     )
 

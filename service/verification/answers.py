@@ -1,11 +1,14 @@
 """The verification contract on the wire (DESIGN §5), as the API answers it."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from service.catalogue.format import Key
+from service.clock import Day
 from service.permits.register import PublicPermit
+from service.verification.compare import MAX_TEXT, Match, PaperSays
 from service.verification.verify import Verification
 
 EXAMPLE_PERMIT: dict[str, Any] = {
@@ -25,6 +28,33 @@ EXAMPLE_PERMIT: dict[str, Any] = {
     "facts": {"Profesi": "Bidan"},
     "url": "https://izin.contoh.invalid/v/0123456789ABCDEFGHJKMNPQRS",
 }
+
+
+Written = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
+
+
+class PaperOrder(BaseModel):
+    """What a paper says, to be compared. `facts` go by the keys of the permit type's fields."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "holder": "Siti Contoh",
+                    "valid_until": "2031-11-22",
+                    "facts": {"practice_address": "Jl. Contoh No. 7"},
+                }
+            ]
+        },
+    )
+
+    holder: Written | None = None
+    valid_until: Day | None = None
+    facts: Annotated[dict[Key, Written], Field(max_length=20)] = {}
+
+    def as_said(self) -> PaperSays:
+        return PaperSays(self.holder, self.valid_until, self.facts)
 
 
 class PermitAnswer(BaseModel):
@@ -47,6 +77,15 @@ class PermitAnswer(BaseModel):
     mandate: str
     facts: dict[str, str]
     url: str
+
+
+class ComparisonAnswer(BaseModel):
+    """What became of each thing that was sent: null where nothing was."""
+
+    holder: Match | None
+    valid_until: Match | None
+    facts: dict[str, Match]
+    status: str
 
 
 class SignatureAnswer(BaseModel):

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated
 
 from fastapi import Depends, Form, Query, Request, UploadFile
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 
 from service.accounts.limits import LimiterDep, client_address
 from service.catalogue.entry import join_date
@@ -18,6 +18,9 @@ from service.web import language_of
 UPLOADS = RateLimitItemPerMinute(60, namespace="verify-upload")
 LOOK_UPS = RateLimitItemPerMinute(20, namespace="verify-number")
 CODES = RateLimitItemPerMinute(600, namespace="verify-code")
+COMPARISONS_OF_ADDRESS = RateLimitItemPerHour(20, namespace="compare-address")
+COMPARISONS_OF_PERMIT = RateLimitItemPerHour(60, namespace="compare-permit")
+"""Over all addresses, lest many of them share the guessing."""
 HEADER_WITHIN = 1024
 """A PDF's header stands within its first kilobyte (ISO 32000-1, Annex H, note 13)."""
 
@@ -58,6 +61,11 @@ def limit_uploads(request: Request, limiter: LimiterDep) -> None:
 def limit_look_ups(request: Request, limiter: LimiterDep) -> None:
     """Refuse guessing of numbers. Raises TooManyRequests."""
     limiter.count(LOOK_UPS, client_address(request))
+
+
+def limit_comparisons(request: Request, limiter: LimiterDep) -> None:
+    """Refuse one address's guessing at what the register says. Raises TooManyRequests."""
+    limiter.count(COMPARISONS_OF_ADDRESS, client_address(request))
 
 
 def take_pdf(file: UploadFile, settings: Settings) -> bytes:
