@@ -58,7 +58,7 @@ from service.pki.answers import Responders
 from service.pki.store import open_store
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
-from service.verification import compare_pages
+from service.verification import compare_pages, receipt_api, receipt_pages
 from service.verification import pages as verification_pages
 from service.verification.sandbox import Sandbox
 from service.web import (
@@ -76,6 +76,8 @@ ROUTERS: list[APIRouter] = [
     verification_api.router,
     verification_pages.router,
     compare_pages.router,
+    receipt_api.router,
+    receipt_pages.router,
     accounts_api.router,
     account_pages.router,
     officer_pages.router,

@@ -25,6 +25,7 @@ PermitRow = Permit | Row[Any]
 class PublicPermit:
     """What anyone may read of a permit: the register's public fields, in one language."""
 
+    code: str
     number: str
     kind: str
     type: str
@@ -236,6 +237,7 @@ def public_permit(
     letter = permit.kind == Kind.REJECTION_LETTER
     letters = "Rejection letter: " if language == "en" else "Surat penolakan: "
     return PublicPermit(
+        code=permit.code,
         number=permit.number,
         kind=permit.kind,
         type=(letters if letter else "") + permit_type.title.text(language),

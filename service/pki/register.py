@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 
 from keys.approval import Approval, Approver
 from keys.revocation import Revocation, read_revocations
-from keys.store import ROOT, KeyStore
+from keys.store import ROOT, SEAL, KeyStore
 from service import jobs
 from service.accounts.access import Actor
 from service.audit import record_event
@@ -214,6 +214,14 @@ def revoked_by_roots(session: Session) -> dict[int, Revocation]:
         if newest is not None
         for each in read_revocations(newest.der)[1]
     }
+
+
+def is_seal(session: Session, fingerprint: str) -> bool:
+    """Tell whether a certificate, by its SHA-256 (hex), is or was the agency's seal."""
+    name = col(IssuedCertificate.key_name)
+    named = (name == SEAL) | name.like(f"{SEAL}-%")
+    rows = session.exec(select(IssuedCertificate.der).where(named))
+    return fingerprint in {hashlib.sha256(der).hexdigest() for der in rows}
 
 
 def require_in_force(session: Session, certificate: x509.Certificate) -> None:

@@ -9,7 +9,7 @@ from service.catalogue.format import Key
 from service.clock import Day
 from service.permits.register import PublicPermit
 from service.verification.compare import MAX_TEXT, Match, PaperSays
-from service.verification.verify import Verification
+from service.verification.verify import SignatureFacts, Verification
 
 EXAMPLE_PERMIT: dict[str, Any] = {
     "number": "500.16.7.2/0001/SIP-TK/XI/2026",
@@ -104,7 +104,7 @@ class LogAnswer(BaseModel):
 
 
 class VerificationAnswer(BaseModel):
-    """`genuine`, `altered`, `unknown` or `undecided`, with stable reason codes."""
+    """`genuine`, `altered`, `unknown`, `undecided` or `receipt`, with stable reason codes."""
 
     verdict: str
     reasons: list[str]
@@ -112,6 +112,12 @@ class VerificationAnswer(BaseModel):
     signature: SignatureAnswer | None
     log: LogAnswer | None
     checked_at: datetime
+
+
+class ReceiptAnswer(VerificationAnswer):
+    """The answer to a receipt of ours: the verdict `receipt`, and what it states."""
+
+    receipt: dict[str, Any]
 
 
 def permit_answer(permit: PublicPermit) -> PermitAnswer:
@@ -124,12 +130,21 @@ def permit_answer(permit: PublicPermit) -> PermitAnswer:
 
 def verification_answer(verification: Verification) -> VerificationAnswer:
     """Write a verification for the wire."""
-    signature: Any = verification.signature
     return VerificationAnswer(
         verdict=verification.verdict,
         reasons=list(verification.reasons),
         permit=permit_answer(verification.permit) if verification.permit else None,
-        signature=SignatureAnswer.model_validate(signature, from_attributes=True) if signature else None,
+        signature=signature_answer(verification.signature) if verification.signature else None,
         log=LogAnswer(**verification.log) if verification.log else None,
         checked_at=verification.checked_at,
     )
+
+
+def receipt_answer(verification: Verification, receipt: dict[str, Any]) -> ReceiptAnswer:
+    """Write for the wire that a file is a receipt of ours."""
+    return ReceiptAnswer(**verification_answer(verification).model_dump(), receipt=receipt)
+
+
+def signature_answer(signature: SignatureFacts) -> SignatureAnswer:
+    """Write what was found about a signature for the wire."""
+    return SignatureAnswer.model_validate(signature, from_attributes=True)

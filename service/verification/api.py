@@ -19,8 +19,10 @@ from service.verification.answers import (
     ComparisonAnswer,
     PaperOrder,
     PermitAnswer,
+    ReceiptAnswer,
     VerificationAnswer,
     permit_answer,
+    receipt_answer,
     verification_answer,
 )
 from service.verification.compare import compare_paper, require_something
@@ -31,7 +33,7 @@ from service.verification.intake import (
     limit_comparisons,
     limit_uploads,
     reader_of,
-    take_pdf,
+    take_document,
 )
 from service.verification.reports import DetailedAnswer, Report, detailed_answer, etsi_report
 from service.verification.verify import look_up_code, verify_file
@@ -53,7 +55,7 @@ class PermitUnknown(NotFound):
     "/verifications",
     dependencies=[Depends(limit_uploads)],
     summary="Verify a document",
-    response_model=DetailedAnswer | VerificationAnswer,
+    response_model=DetailedAnswer | ReceiptAnswer | VerificationAnswer,
     responses=refusals(415, 429) | {200: {"content": {XML: {"schema": {"type": "string"}}}}},
 )
 def verify(
@@ -64,18 +66,20 @@ def verify(
     reader: ReaderDep,
     file: UploadFile,
     report: Annotated[Report, Query(description="How much the answer tells")] = Report.SIMPLE,
-) -> DetailedAnswer | VerificationAnswer | Response:
-    """`genuine`, `altered`, `unknown` or `undecided`, always with 200.
+) -> DetailedAnswer | ReceiptAnswer | VerificationAnswer | Response:
+    """`genuine`, `altered`, `unknown`, `undecided`, or `receipt` of our own receipts; always with 200.
 
     `report=detailed` adds each check of each signature, with the policy; `report=etsi` gives the signatures'
     validation alone, as XML after ETSI TS 119 102-2.
     """
-    pdf = take_pdf(file, settings)
+    pdf = take_document(file, settings)
     detailed = report is not Report.SIMPLE
     with reading(request.app.state.engine) as session:
         found = verify_file(session, sandbox, pdf, now=now(), reader=reader, detailed=detailed)
     if report is Report.ETSI:
         return Response(etsi_report(found), media_type=XML)
+    if found.receipt:
+        return receipt_answer(found, found.receipt)
     return detailed_answer(found) if detailed else verification_answer(found)
 
 

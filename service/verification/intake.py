@@ -11,6 +11,7 @@ from service.accounts.limits import LimiterDep, client_address
 from service.catalogue.entry import join_date
 from service.config import Settings
 from service.errors import FieldProblem, InvalidInput, TooLarge, UnsupportedFile
+from service.verification.examiner import is_statement
 from service.verification.sandbox import Sandbox
 from service.verification.verify import Reader
 from service.web import language_of
@@ -18,6 +19,7 @@ from service.web import language_of
 UPLOADS = RateLimitItemPerMinute(60, namespace="verify-upload")
 LOOK_UPS = RateLimitItemPerMinute(20, namespace="verify-number")
 CODES = RateLimitItemPerMinute(600, namespace="verify-code")
+RECEIPTS = RateLimitItemPerMinute(20, namespace="verify-receipt")
 COMPARISONS_OF_ADDRESS = RateLimitItemPerHour(20, namespace="compare-address")
 COMPARISONS_OF_PERMIT = RateLimitItemPerHour(60, namespace="compare-permit")
 """Over all addresses, lest many of them share the guessing."""
@@ -63,13 +65,21 @@ def limit_look_ups(request: Request, limiter: LimiterDep) -> None:
     limiter.count(LOOK_UPS, client_address(request))
 
 
+def limit_receipts(request: Request, limiter: LimiterDep) -> None:
+    """Refuse a flood of receipts, each of which the seal signs. Raises TooManyRequests."""
+    limiter.count(RECEIPTS, client_address(request))
+
+
 def limit_comparisons(request: Request, limiter: LimiterDep) -> None:
     """Refuse one address's guessing at what the register says. Raises TooManyRequests."""
     limiter.count(COMPARISONS_OF_ADDRESS, client_address(request))
 
 
-def take_pdf(file: UploadFile, settings: Settings) -> bytes:
-    """Read an uploaded PDF. Raises InvalidInput (empty), TooLarge (413) or NotAPdf (415)."""
+def take_document(file: UploadFile, settings: Settings) -> bytes:
+    """Read an uploaded PDF, or a receipt as JSON.
+
+    Raises InvalidInput (empty), TooLarge (413) or NotAPdf (415).
+    """
     limit = settings.max_verification_bytes
     data = file.file.read(limit + 1)
     if len(data) > limit:
@@ -81,7 +91,7 @@ def take_pdf(file: UploadFile, settings: Settings) -> bytes:
     if not data:
         sentence = ("Pilih berkas PDF surat izin.", "Choose the permit's PDF file.")
         raise InvalidInput(*sentence, problems=[FieldProblem("file", "required", *sentence)])
-    if b"%PDF-" not in data[:HEADER_WITHIN]:
+    if b"%PDF-" not in data[:HEADER_WITHIN] and not is_statement(data):
         raise NotAPdf
     return data
 

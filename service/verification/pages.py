@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, UploadFile
 from fastapi.responses import Response
@@ -25,8 +25,9 @@ from service.verification.intake import (
     limit_look_ups,
     limit_uploads,
     query_day,
-    take_pdf,
+    take_document,
 )
+from service.verification.receipt_pages import carry_finding
 from service.verification.reports import DetailedAnswer, detailed_answer, etsi_report
 from service.verification.verify import Verification, look_up_code, look_up_number, verify_file
 from service.web import SettingsDep, language_of, render
@@ -53,11 +54,13 @@ def answer_file(
 ) -> Response:
     """Answer about an uploaded file."""
     try:
-        pdf = take_pdf(file, settings) if file else _no_file()
+        pdf = take_document(file, settings) if file else _no_file()
     except ServiceError as error:
         return _ask_again(request, error, NOTHING_TYPED, "file")
     with reading(request.app.state.engine) as session:
         verification = verify_file(session, sandbox, pdf, now=now(), reader=reader, detailed=True)
+    if verification.receipt:
+        return _answer_receipt(request, verification.receipt)
     report = detailed_answer(verification)
     return render(
         request,
@@ -66,6 +69,7 @@ def answer_file(
         permit=verification.permit,
         report=report,
         links=_link_reports(verification, report, pdf),
+        carried=carry_finding(verification, pdf, settings),
     )
 
 
@@ -86,6 +90,18 @@ def _link_reports(verification: Verification, report: DetailedAnswer, pdf: bytes
 
 def _as_link(media_type: str, content: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _answer_receipt(request: Request, statement: dict[str, Any]) -> Response:
+    """Answer about a receipt of ours: that it is one, and what it states."""
+    on = statement["asked"].get("on")
+    return render(
+        request,
+        "verification/receipt_answer.html",
+        statement=statement,
+        checked_at=datetime.fromisoformat(statement["checked_at"]),
+        on=date.fromisoformat(on) if on else None,
+    )
 
 
 def _no_file() -> bytes:

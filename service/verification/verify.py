@@ -33,6 +33,7 @@ from service.permits.register import (
 from service.pki.outside_trust import judging_lists, read_outside_trust
 from service.pki.register import current_lists
 from service.transparency.log import prove_inclusion
+from service.verification.receipt import read_receipt
 from service.verification.sandbox import Examination, Sandbox
 from signing.provenance import MAX_SIGNATURES
 
@@ -44,6 +45,8 @@ class Verdict(StrEnum):
     ALTERED = "altered"
     UNKNOWN = "unknown"
     UNDECIDED = "undecided"
+    RECEIPT = "receipt"
+    """No permit but a verification receipt of this service, genuine; see `receipt`."""
 
 
 VERIFICATIONS = Counter("canting_verifications", "Files verified by this process, by verdict", ["verdict"])
@@ -114,6 +117,8 @@ class Verification:
     policy: dict[str, Any] | None = None
     etsi: str | None = None
     """The report of ETSI TS 119 102-2, when details were asked for."""
+    receipt: dict[str, Any] | None = None
+    """What a receipt states; of no permit document is it set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,10 @@ def _verify_unregistered(
     findings = examination.findings
     if findings is None:
         return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now)
+    if (receipt := read_receipt(session, findings)) is not None:
+        if findings["report"]["indication"] != "TOTAL-PASSED":
+            return Verification(Verdict.UNDECIDED, _reasons(findings), now)
+        return Verification(Verdict.RECEIPT, ("sealed_here", "signature_passed"), now, receipt=receipt)
     derived = _find_origin(session, findings)
     if derived is not None:
         original, origin = derived
