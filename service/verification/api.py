@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service.accounts.access import PUBLIC, Actor, allow
 from service.accounts.limits import LimiterDep
 from service.clock import Day, now
-from service.database import SessionDep, ask_promptly, reading
+from service.database import ask_promptly, reading
 from service.errors import NotFound, refusals
 from service.permits.numbering import CODE_LENGTH, normalise_code
 from service.permits.register import find_by_code, status_at
@@ -29,6 +29,7 @@ from service.verification.compare import compare_paper, require_something
 from service.verification.intake import (
     COMPARISONS_OF_PERMIT,
     ReaderDep,
+    ReadingDep,
     SandboxDep,
     limit_comparisons,
     limit_uploads,
@@ -109,7 +110,7 @@ async def permit_by_code(
     responses=refusals(429),
 )
 def compare_with_paper(
-    _actor: Anyone, session: SessionDep, limiter: LimiterDep, code: Code, order: PaperOrder
+    _actor: Anyone, session: ReadingDep, limiter: LimiterDep, code: Code, order: PaperOrder
 ) -> ComparisonAnswer:
     """Tell which of the facts on a paper agree with the register, without telling what the register says."""
     paper = order.as_said()

@@ -11,7 +11,6 @@ from starlette.datastructures import FormData
 from service.accounts.access import PUBLIC, Actor, allow
 from service.accounts.limits import Limiter, LimiterDep
 from service.clock import now
-from service.database import SessionDep
 from service.errors import FieldProblem, InvalidInput
 from service.permits.models import Permit
 from service.permits.numbering import normalise_code
@@ -27,6 +26,7 @@ from service.verification.compare import (
 from service.verification.intake import (
     COMPARISONS_OF_PERMIT,
     ReaderDep,
+    ReadingDep,
     TypedDay,
     TypedNumber,
     form_number,
@@ -80,7 +80,7 @@ def compare_by_code(
     request: Request,
     code: str,
     _actor: Anyone,
-    session: SessionDep,
+    session: ReadingDep,
     limiter: LimiterDep,
     reader: ReaderDep,
     typed: PaperDep,
@@ -95,7 +95,7 @@ def compare_by_code(
 def compare_by_number(
     request: Request,
     _actor: Anyone,
-    session: SessionDep,
+    session: ReadingDep,
     limiter: LimiterDep,
     reader: ReaderDep,
     asked: Annotated[TypedNumber, Depends(form_number)],

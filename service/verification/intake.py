@@ -1,15 +1,18 @@
 """What the doors of verification do first: limit a flood, take a file within its bounds, read a typed day."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
 from fastapi import Depends, Form, Query, Request, UploadFile
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute
+from sqlmodel import Session
 
 from service.accounts.limits import LimiterDep, client_address
 from service.catalogue.entry import join_date
 from service.config import Settings
+from service.database import reading
 from service.errors import FieldProblem, InvalidInput, TooLarge, UnsupportedFile
 from service.verification.examiner import is_statement
 from service.verification.sandbox import Sandbox
@@ -53,6 +56,15 @@ async def request_reader(request: Request) -> Reader:
 
 
 ReaderDep = Annotated[Reader, Depends(request_reader)]
+
+
+def request_reading(request: Request) -> Iterator[Session]:
+    """Give a route a reading session: whoever verifies changes nothing, by POST neither."""
+    with reading(request.app.state.engine) as session:
+        yield session
+
+
+ReadingDep = Annotated[Session, Depends(request_reading, scope="function")]
 
 
 def limit_uploads(request: Request, limiter: LimiterDep) -> None:

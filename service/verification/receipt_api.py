@@ -8,14 +8,14 @@ from sqlmodel import Session
 
 from service.accounts.access import PUBLIC, Actor, allow
 from service.clock import Day, now
-from service.database import SessionDep, reading
+from service.database import reading
 from service.errors import refusals
 from service.permits.numbering import normalise_code
 from service.permits.register import find_by_code
 from service.permits.workshop import SigningUnavailable, printing_of
 from service.transparency.api import log_key
 from service.verification.api import Code, PermitUnknown
-from service.verification.intake import ReaderDep, SandboxDep, limit_receipts, take_document
+from service.verification.intake import ReaderDep, ReadingDep, SandboxDep, limit_receipts, take_document
 from service.verification.receipt import Asked
 from service.verification.receipt_issue import (
     Finding,
@@ -74,7 +74,7 @@ def receipt_of_file(
 def receipt_of_code(
     request: Request,
     _actor: Anyone,
-    session: SessionDep,
+    session: ReadingDep,
     code: Code,
     on: Annotated[Day | None, Query(description="The status at the end of this day in the city")] = None,
     form: AskedForm = "pdf",

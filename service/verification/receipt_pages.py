@@ -16,12 +16,18 @@ from sqlmodel import Session
 from service.accounts.access import PUBLIC, Actor, allow
 from service.clock import now
 from service.config import Settings
-from service.database import SessionDep
 from service.errors import NotFound
 from service.permits.models import Permit
 from service.permits.numbering import normalise_code
 from service.permits.register import find_by_code, find_by_number
-from service.verification.intake import TypedDay, TypedNumber, form_day, form_number, limit_receipts
+from service.verification.intake import (
+    ReadingDep,
+    TypedDay,
+    TypedNumber,
+    form_day,
+    form_number,
+    limit_receipts,
+)
 from service.verification.receipt import Asked
 from service.verification.receipt_api import give_receipt
 from service.verification.receipt_issue import (
@@ -80,7 +86,7 @@ def _serializer(settings: Settings) -> URLSafeSerializer:
 def receipt_of_file(
     request: Request,
     _actor: Anyone,
-    session: SessionDep,
+    session: ReadingDep,
     settings: SettingsDep,
     carried: Annotated[str, FormField(max_length=8000)],
     form: AskedForm = "pdf",
@@ -94,7 +100,7 @@ def receipt_of_code(
     request: Request,
     code: str,
     _actor: Anyone,
-    session: SessionDep,
+    session: ReadingDep,
     on: Annotated[TypedDay, Depends(form_day)],
     form: AskedForm = "pdf",
 ) -> Response:
@@ -108,7 +114,7 @@ def receipt_of_code(
 def receipt_of_number(
     request: Request,
     _actor: Anyone,
-    session: SessionDep,
+    session: ReadingDep,
     asked: Annotated[TypedNumber, Depends(form_number)],
     on: Annotated[TypedDay, Depends(form_day)],
     form: AskedForm = "pdf",

@@ -260,3 +260,12 @@ def test_openssl_and_poppler_accept_what_the_seal_signed(
     ]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert "erification successful" in result.stderr
+
+
+def test_no_receipt_and_no_comparison_waits_for_a_writer(
+    engine: Engine, client: TestClient, issued: cases.Issued
+) -> None:
+    place = f"/api/v1/permits/{issued.permit.code}"
+    with transaction(engine):
+        assert client.post(f"{place}/receipt").status_code == 200
+        assert client.post(f"{place}/comparison", json={"holder": "Siti Contoh"}).status_code == 200
