@@ -18,7 +18,7 @@ from signing.pdfa import PERMIT_DATA, RECEIPT_DATA
 
 MAX_REVISIONS = 32
 MAX_SIGNATURES = 32
-MAX_ATTACHMENT_BYTES = 256 * 1024
+MAX_ATTACHMENT_BYTES = 512 * 1024
 _END_OF_REVISION = re.compile(rb"%%EOF(?:\r\n|\r|\n)?")
 _CONTENTS = re.compile(rb"/Contents\s*<([0-9A-Fa-f\s]{64,})")
 _WHITESPACE = b" \t\n\r\f\v"

@@ -22,6 +22,7 @@ from service.web import language_of
 UPLOADS = RateLimitItemPerMinute(60, namespace="verify-upload")
 LOOK_UPS = RateLimitItemPerMinute(20, namespace="verify-number")
 CODES = RateLimitItemPerMinute(600, namespace="verify-code")
+BATCHES = RateLimitItemPerHour(6, namespace="verify-batch")
 RECEIPTS = RateLimitItemPerMinute(20, namespace="verify-receipt")
 COMPARISONS_OF_ADDRESS = RateLimitItemPerHour(20, namespace="compare-address")
 COMPARISONS_OF_PERMIT = RateLimitItemPerHour(60, namespace="compare-permit")
@@ -75,6 +76,11 @@ def limit_uploads(request: Request, limiter: LimiterDep) -> None:
 def limit_look_ups(request: Request, limiter: LimiterDep) -> None:
     """Refuse guessing of numbers. Raises TooManyRequests."""
     limiter.count(LOOK_UPS, client_address(request))
+
+
+def limit_batches(request: Request, limiter: LimiterDep) -> None:
+    """Refuse a flood of batches. Raises TooManyRequests."""
+    limiter.count(BATCHES, client_address(request))
 
 
 def limit_receipts(request: Request, limiter: LimiterDep) -> None:

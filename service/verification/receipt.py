@@ -16,22 +16,41 @@ KIND = "verification_receipt"
 
 
 class Asked(BaseModel):
-    """What was asked about: a file, a public code, or a number with its day of issue; and on which day."""
+    """What was asked about: a file, a code, a number with its day of issue, or a batch; and on which day."""
 
     model_config = ConfigDict(extra="forbid")
 
     file_sha256: str | None = None
+    batch_sha256: str | None = None
     code: str | None = None
     number: str | None = None
     issued_on: date | None = None
     on: date | None = None
 
 
+class StatedLine(BaseModel):
+    """What was found about one file, code or number of a batch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    sha256: str | None
+    on: date | None
+    checked_at: datetime
+    verdict: str
+    reasons: list[str]
+    kind: str | None
+    number: str | None
+    holder: str | None
+    status: str | None
+
+
 class Statement(BaseModel):
     """What a receipt states, version 1. Who asked is not in it.
 
     `verdict` is that of a file, or `registered` of a code or number. `permit`, `signature` and `log` are what
-    the API answers; `log` proves each leaf that tells of the permit.
+    the API answers; `log` proves each leaf that tells of the permit. Of a batch, `verdict` is `batch`, and
+    `lines` tell of each.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -41,17 +60,20 @@ class Statement(BaseModel):
     service: str
     checked_at: datetime
     asked: Asked
-    verdict: Literal["genuine", "altered", "unknown", "registered"]
+    verdict: Literal["genuine", "altered", "unknown", "registered", "batch"]
     reasons: list[str]
     permit: dict[str, Any] | None
     signature: dict[str, Any] | None
     log: dict[str, Any] | None
+    lines: list[StatedLine] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the statement as JSON values."""
-        return self.model_dump(mode="json", exclude={"asked"}) | {
-            "asked": self.asked.model_dump(mode="json", exclude_none=True)
-        }
+        stated = self.model_dump(mode="json")
+        stated["asked"] = self.asked.model_dump(mode="json", exclude_none=True)
+        if self.lines is None:
+            del stated["lines"]
+        return stated
 
 
 def read_receipt(session: Session, findings: dict[str, Any]) -> dict[str, Any] | None:

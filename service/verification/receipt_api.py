@@ -16,7 +16,7 @@ from service.permits.workshop import SigningUnavailable, printing_of
 from service.transparency.api import log_key
 from service.verification.api import Code, PermitUnknown
 from service.verification.intake import ReaderDep, ReadingDep, SandboxDep, limit_receipts, take_document
-from service.verification.receipt import Asked
+from service.verification.receipt import Asked, Statement
 from service.verification.receipt_issue import (
     Finding,
     Form,
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/v1", tags=["verification"], dependencies=[Depend
 Anyone = Annotated[Actor, allow(PUBLIC)]
 AskedForm = Annotated[Form, Query(description="A signed PDF, or JSON with the seal's signature")]
 MEDIA_TYPES = {"pdf": "application/pdf", "json": "application/json"}
-RECEIPTS: dict[int | str, dict[str, Any]] = {
+RECEIPT_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             MEDIA_TYPES["pdf"]: {"schema": {"type": "string", "format": "binary"}},
@@ -47,7 +47,7 @@ RECEIPTS: dict[int | str, dict[str, Any]] = {
     "/verifications/receipt",
     summary="Verify a document and get a receipt",
     response_class=Response,
-    responses=refusals(409, 415, 429) | RECEIPTS,
+    responses=refusals(409, 415, 429) | RECEIPT_ANSWERS,
 )
 def receipt_of_file(
     request: Request,
@@ -69,7 +69,7 @@ def receipt_of_file(
     "/permits/{code}/receipt",
     summary="Look a permit up and get a receipt",
     response_class=Response,
-    responses=refusals(429) | RECEIPTS,
+    responses=refusals(429) | RECEIPT_ANSWERS,
 )
 def receipt_of_code(
     request: Request,
@@ -93,8 +93,15 @@ def give_receipt(request: Request, session: Session, finding: Finding, form: For
     settings, keys = request.app.state.settings, request.app.state.operations_keys
     if keys is None:
         raise SigningUnavailable
-    key = log_key(settings, keys)
-    statement = state_finding(session, finding, base_url=settings.base_url, key=key)
+    statement = state_finding(session, finding, base_url=settings.base_url, key=log_key(settings, keys))
+    return send_receipt(request, session, statement, form)
+
+
+def send_receipt(request: Request, session: Session, statement: Statement, form: Form) -> Response:
+    """Answer with a statement under the seal. Raises SigningUnavailable without the service's own keys."""
+    settings, keys = request.app.state.settings, request.app.state.operations_keys
+    if keys is None:
+        raise SigningUnavailable
     receipt = issue_receipt(session, statement, form, keys=keys, printing=printing_of(settings), now=now())
     name = f"bukti-pemeriksaan-{receipt_id(statement)[:12]}.{form}"
     headers = {"content-disposition": f'attachment; filename="{name}"'}

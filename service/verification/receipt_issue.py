@@ -4,6 +4,8 @@ Nothing is stored and nobody is named: a receipt holds what its asker was shown,
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -22,14 +24,24 @@ from service.permits.register import find_by_code, public_permit
 from service.permits.signer import OperationsKeys
 from service.transparency.notes import LogKey
 from service.verification.answers import permit_answer, signature_answer
-from service.verification.receipt import KIND, Asked, Statement
+from service.verification.batch import NOT_REGISTERED, REGISTERED, Batch
+from service.verification.receipt import KIND, Asked, StatedLine, Statement
 from service.verification.verify import Verdict, Verification, moment_of
-from signing.document import Block, Facts, Heading, Paragraph, PermitDocument, SignatureBlock, canonical_json
+from signing.document import (
+    Block,
+    Facts,
+    Heading,
+    NumberedList,
+    Paragraph,
+    PermitDocument,
+    SignatureBlock,
+    canonical_json,
+)
+from signing.fonts import printable
 from signing.render import render_document
 from signing.sign import sign_document
 from signing.statement import seal_statement
 
-REGISTERED = "registered"
 CERTAIN = frozenset({Verdict.GENUINE, Verdict.ALTERED, Verdict.UNKNOWN})
 Form = Literal["pdf", "json"]
 
@@ -114,6 +126,39 @@ def state_finding(session: Session, finding: Finding, *, base_url: str, key: Log
     )
 
 
+def state_batch(batch: Batch, *, base_url: str, now: datetime) -> Statement:
+    """State what was found about every line of a batch. Raises NoReceipt before all are checked."""
+    if not batch.is_complete:
+        raise NoReceipt
+    return Statement(
+        kind=KIND,
+        v=1,
+        service=base_url,
+        checked_at=now,
+        asked=Asked(batch_sha256=batch.sha256),
+        verdict="batch",
+        reasons=[],
+        permit=None,
+        signature=None,
+        log=None,
+        lines=[
+            StatedLine(
+                name=line.name,
+                sha256=line.sha256,
+                on=line.on,
+                checked_at=line.checked_at,
+                verdict=line.verdict,
+                reasons=list(line.reasons),
+                kind=line.permit.kind if line.permit else None,
+                number=line.permit.number if line.permit else None,
+                holder=line.permit.holder if line.permit else None,
+                status=line.permit.status if line.permit else None,
+            )
+            for line in batch.lines
+        ],
+    )
+
+
 def issue_receipt(
     session: Session,
     statement: Statement,
@@ -150,7 +195,16 @@ _VERDICTS = {
     Verdict.UNKNOWN: "Bukan terbitan layanan ini. Berkas tidak terdaftar.",
     REGISTERED: "Terdaftar. Data surat kertas harus sama dengan data di bawah ini.",
 }
-_STATUSES = {
+LINE_VERDICTS: dict[str, str] = {
+    Verdict.GENUINE: "Asli",
+    Verdict.ALTERED: "Tidak asli: isinya diubah",
+    Verdict.UNKNOWN: "Bukan terbitan layanan ini",
+    Verdict.UNDECIDED: "Belum dapat dipastikan",
+    Verdict.RECEIPT: "Bukti pemeriksaan, bukan izin",
+    REGISTERED: "Terdaftar",
+    NOT_REGISTERED: "Tidak terdaftar",
+}
+STATUSES = {
     "active": "Berlaku",
     "not_yet_valid": "Belum berlaku",
     "expired": "Masa berlaku sudah berakhir",
@@ -184,6 +238,8 @@ def compose_receipt(statement: Statement, city: City, printing: Printing, today:
 
 
 def _body(statement: Statement) -> list[Block]:
+    if statement.lines is not None:
+        return [*_batch_blocks(statement, statement.lines)]
     blocks: list[Block] = [
         Paragraph(
             "Surat ini menerangkan jawaban layanan perizinan elektronik atas satu pemeriksaan. "
@@ -206,6 +262,38 @@ def _body(statement: Statement) -> list[Block]:
         rows = [("Nomor urut", entries or "–"), ("Besar catatan", size), ("Sidik akar", root)]
         blocks += [Heading("Catatan terbuka"), Facts(tuple(rows))]
     return blocks
+
+
+def _batch_blocks(statement: Statement, lines: list[StatedLine]) -> Iterator[Block]:
+    yield Paragraph(
+        "Surat ini menerangkan jawaban layanan perizinan elektronik atas pemeriksaan sekumpulan surat. "
+        "Surat ini bukan izin dan tidak menggantikan surat izin. Siapa yang memeriksa tidak dicatat."
+    )
+    yield Heading("Yang diperiksa")
+    counts = Counter(LINE_VERDICTS[line.verdict] for line in lines)
+    yield Facts(
+        (
+            ("Berkas dengan SHA-256", statement.asked.batch_sha256 or "–"),
+            ("Banyaknya", str(len(lines))),
+            *((verdict, str(count)) for verdict, count in counts.most_common()),
+        )
+    )
+    yield Heading("Jawaban")
+    yield NumberedList(tuple(_line(line) for line in lines))
+
+
+def _line(line: StatedLine) -> str:
+    parts = [f"{printable(line.name)}: {LINE_VERDICTS[line.verdict]}"]
+    if line.number:
+        parts.append(f"nomor {line.number}")
+    if line.kind == "rejection_letter":
+        parts.append("surat penolakan, bukan izin")
+    elif line.status:
+        day = f"pada {_long_date(line.on)} " if line.on else ""
+        parts.append(f"{day}{STATUSES[line.status].lower()}")
+    if line.verdict == Verdict.UNDECIDED:
+        parts.append(", ".join(line.reasons))
+    return ", ".join(parts) + "."
 
 
 def _asked(statement: Statement) -> list[tuple[str, str]]:
@@ -236,7 +324,7 @@ def _permit(permit: dict[str, Any], asked: Asked) -> list[tuple[str, str]]:
         until = permit["valid_until"]
         since = datetime.fromisoformat(permit["status_since"]).astimezone(CITY_TIMEZONE)
         rows += [
-            ("Status" + day, f"{_STATUSES[permit['status']]}, sejak {_long_date(since.date())}"),
+            ("Status" + day, f"{STATUSES[permit['status']]}, sejak {_long_date(since.date())}"),
             ("Berlaku mulai", _long_date(date.fromisoformat(permit["valid_from"]))),
             (
                 "Berlaku sampai dengan",

@@ -1,16 +1,19 @@
 """A served city in a real process's threads, and a real Chromium to visit it."""
 
+import io
 import shutil
 import socket
 import threading
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import cases
+import httpx2
 import pytest
 import uvicorn
 from factories import actor_of, make_officer
@@ -58,6 +61,8 @@ class Site:
     draft: Application
     submitted: Application
     returned: Application
+    verified: str = ""
+    """The page of a batch of verified files."""
 
     def cookie(self, user: User) -> dict[str, str]:
         """Sign a person in, as if password and code had been given; return the cookie for the browser."""
@@ -107,10 +112,25 @@ def site(
     thread.start()
     while not server.started:
         time.sleep(0.05)
-    yield furnish(settings, engine, app.state.storage, app.state.operations_keys.timestamper, keys)
+    site = furnish(settings, engine, app.state.storage, app.state.operations_keys.timestamper, keys)
+    site.verified = verify_batch(settings.base_url, site.permit.pdf)
+    yield site
     server.should_exit = True
     thread.join(10)
     engine.dispose()
+
+
+def verify_batch(url: str, pdf: bytes) -> str:
+    """Have a genuine and an altered copy verified as a batch; return the path of its page."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("asli.pdf", pdf)
+        archive.writestr("diubah.pdf", pdf + b"\n")
+    files = {"file": ("kumpulan.zip", packed.getvalue())}
+    secret = httpx2.post(f"{url}/api/v1/verification-batches", files=files).json()["id"]
+    while httpx2.get(f"{url}/api/v1/verification-batches/{secret}").json()["state"] != "ended":
+        time.sleep(0.05)
+    return f"/verify/batches/{secret}"
 
 
 def furnish(
