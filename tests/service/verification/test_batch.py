@@ -140,6 +140,7 @@ def with_directory_size(data: bytes, size: int) -> bytes:
         lambda: zipped({"a.pdf": b"x"})[:-30],
         lambda: with_directory_size(zipped({"a.pdf": b"x"}), 2**31),
         lambda: zipped({f"{number}.pdf": b"" for number in range(MAX_LINES + 1)}),
+        lambda: zipped({f"{number}" + "a" * 60_000: b"" for number in range(20)}),
         lambda: zipped({}),
         lambda: zipped({"a.pdf": b"x"})[:-22] + b"PK\x06\x07" + bytes(16) + zipped({"a.pdf": b"x"})[-22:],
         lambda: b"",
