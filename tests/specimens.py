@@ -54,6 +54,7 @@ def verification_receipt() -> PermitDocument:
         asked=Asked(code="0123456789ABCDEFGHJKMNPQRS", on=date(2026, 11, 24)),
         verdict="registered",
         reasons=["registered"],
+        policy=None,
         permit=EXAMPLE_PERMIT,
         signature=None,
         log={"checkpoint": "izin.contoh.invalid/log\n2\nAAAA\n", "entries": [{"index": 1}]},

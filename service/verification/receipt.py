@@ -45,6 +45,16 @@ class StatedLine(BaseModel):
     status: str | None
 
 
+class StatedPolicy(BaseModel):
+    """The validation policy of a file's verdict, by name, version and the SHA-256 (hex) of its text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    version: int
+    sha256: str
+
+
 class Statement(BaseModel):
     """What a receipt states, version 1. Who asked is not in it.
 
@@ -62,6 +72,7 @@ class Statement(BaseModel):
     asked: Asked
     verdict: Literal["genuine", "altered", "unknown", "registered", "batch"]
     reasons: list[str]
+    policy: StatedPolicy | None
     permit: dict[str, Any] | None
     signature: dict[str, Any] | None
     log: dict[str, Any] | None

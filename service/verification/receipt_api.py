@@ -61,7 +61,7 @@ def receipt_of_file(
     """The verdict on a file as a receipt under the agency's seal; of what is undecided there is none."""
     pdf = take_document(file, settings)
     with reading(request.app.state.engine) as session:
-        verification = verify_file(session, sandbox, pdf, now=now(), reader=reader)
+        verification = verify_file(session, sandbox, pdf, now=now(), reader=reader, detailed=True)
         return give_receipt(request, session, finding_of_file(verification, pdf), form)
 
 

@@ -25,7 +25,7 @@ from service.permits.signer import OperationsKeys
 from service.transparency.notes import LogKey
 from service.verification.answers import permit_answer, signature_answer
 from service.verification.batch import NOT_REGISTERED, REGISTERED, Batch
-from service.verification.receipt import KIND, Asked, StatedLine, Statement
+from service.verification.receipt import KIND, Asked, StatedLine, StatedPolicy, Statement
 from service.verification.verify import Verdict, Verification, moment_of
 from signing.document import (
     Block,
@@ -67,6 +67,7 @@ class Finding:
     checked_at: datetime
     code: str | None
     masked: bool = True
+    policy: StatedPolicy | None = None
     signature: dict[str, Any] | None = None
 
 
@@ -74,7 +75,8 @@ def finding_of_file(verification: Verification, pdf: bytes) -> Finding:
     """Return what a verification of a file found. Raises NoReceipt unless the verdict is certain."""
     if verification.verdict not in CERTAIN:
         raise NoReceipt
-    signature = verification.signature
+    signature, policy = verification.signature, verification.policy or {}
+    named = {name: policy[name] for name in StatedPolicy.model_fields if name in policy}
     return Finding(
         asked=Asked(file_sha256=hashlib.sha256(pdf).hexdigest()),
         verdict=verification.verdict,
@@ -82,6 +84,7 @@ def finding_of_file(verification: Verification, pdf: bytes) -> Finding:
         checked_at=verification.checked_at,
         code=verification.permit.code if verification.permit else None,
         masked=verification.verdict != Verdict.GENUINE,
+        policy=StatedPolicy(**named) if named else None,
         signature=signature_answer(signature).model_dump(mode="json") if signature else None,
     )
 
@@ -120,6 +123,7 @@ def state_finding(session: Session, finding: Finding, *, base_url: str, key: Log
         asked=finding.asked,
         verdict=finding.verdict,
         reasons=list(finding.reasons),
+        policy=finding.policy,
         permit=facts,
         signature=finding.signature,
         log=log,
@@ -138,6 +142,7 @@ def state_batch(batch: Batch, *, base_url: str, now: datetime) -> Statement:
         asked=Asked(batch_sha256=batch.sha256),
         verdict="batch",
         reasons=[],
+        policy=None,
         permit=None,
         signature=None,
         log=None,
@@ -255,6 +260,8 @@ def _body(statement: Statement) -> list[Block]:
     if statement.signature:
         found = statement.signature
         rows = [("Hasil (EN 319 102-1)", str(found["indication"])), ("Tingkat", f"PAdES {found['level']}")]
+        if policy := statement.policy:
+            rows.append(("Aturan", f"{policy.name} {policy.version}, SHA-256 {policy.sha256}"))
         blocks += [Heading("Tanda tangan elektronik"), Facts(tuple(rows))]
     if statement.log:
         _, size, root, *_ = statement.log["checkpoint"].split("\n")

@@ -28,7 +28,7 @@ from service.verification.intake import (
     form_number,
     limit_receipts,
 )
-from service.verification.receipt import Asked
+from service.verification.receipt import Asked, StatedPolicy
 from service.verification.receipt_api import give_receipt
 from service.verification.receipt_issue import (
     CERTAIN,
@@ -57,7 +57,12 @@ def carry_finding(verification: Verification, pdf: bytes, settings: Settings) ->
     if verification.verdict not in CERTAIN:
         return None
     finding = asdict(finding_of_file(verification, pdf))
-    finding |= {"asked": finding["asked"].file_sha256, "checked_at": verification.checked_at.isoformat()}
+    policy = finding["policy"]
+    finding |= {
+        "asked": finding["asked"].file_sha256,
+        "checked_at": verification.checked_at.isoformat(),
+        "policy": policy.model_dump() if policy else None,
+    }
     return str(_serializer(settings).dumps(finding))
 
 
@@ -70,7 +75,9 @@ def carried_finding(carried: str, settings: Settings, now: datetime) -> Finding:
     checked_at = datetime.fromisoformat(found.pop("checked_at"))
     if now - checked_at > LIFETIME:
         raise ReceiptTooLate
+    policy = found.pop("policy")
     return Finding(
+        policy=StatedPolicy(**policy) if policy else None,
         asked=Asked(file_sha256=found.pop("asked")),
         checked_at=checked_at,
         reasons=tuple(found.pop("reasons")),

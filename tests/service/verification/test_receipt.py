@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import cases
 import pikepdf
@@ -52,10 +53,10 @@ def upload(data: bytes) -> dict[str, tuple[str, bytes]]:
     return {"file": ("berkas", data)}
 
 
-def verify(client: TestClient, data: bytes) -> dict[str, object]:
-    answer = client.post("/api/v1/verifications", files=upload(data))
+def verify(client: TestClient, data: bytes, report: str = "simple") -> dict[str, Any]:
+    answer = client.post("/api/v1/verifications", files=upload(data), params={"report": report})
     assert answer.status_code == 200
-    body: dict[str, object] = answer.json()
+    body: dict[str, Any] = answer.json()
     return body
 
 
@@ -75,10 +76,11 @@ def test_a_receipt_of_a_file_states_what_was_answered(client: TestClient, issued
         answer = client.post(FILE_RECEIPT, files=upload(pdf), params={"form": "json"})
         assert answer.status_code == 200
         statement, _, _ = open_statement(answer.content)
-        shown = verify(client, pdf)
+        shown = verify(client, pdf, report="detailed")
         assert statement["verdict"] == verdict
         assert (statement["permit"] or {}).get("holder") == holder
         assert (statement["permit"], statement["reasons"]) == (shown["permit"], shown["reasons"])
+        assert statement["policy"] == {name: shown["policy"][name] for name in ("name", "version", "sha256")}
 
 
 def test_pdf_and_json_state_the_same_and_both_are_receipts_of_ours(
@@ -214,11 +216,14 @@ def test_who_asked_by_number_is_not_told_the_code(client: TestClient, issued: ca
 
 def test_the_page_says_that_a_receipt_is_no_permit(client: TestClient, issued: cases.Issued) -> None:
     let_forms_pass(client)
-    receipt = client.post(f"/v/{issued.permit.code}/receipt", data={"form": "pdf"})
-    assert receipt.headers["content-disposition"].endswith('.pdf"')
-    page = client.post("/verify", files=upload(receipt.content)).text
-    assert "Bukti pemeriksaan, bukan izin" in page
-    assert "canting-verdict--genuine" not in page
+    for form in ("pdf", "json"):
+        receipt = client.post(f"/v/{issued.permit.code}/receipt", data={"form": form})
+        assert receipt.headers["content-disposition"].endswith(f'.{form}"')
+        page = client.post("/verify", files=upload(receipt.content)).text
+        assert "Bukti pemeriksaan, bukan izin" in page
+        assert "canting-verdict--genuine" not in page
+        etsi = client.post("/api/v1/verifications", files=upload(receipt.content), params={"report": "etsi"})
+        assert etsi.headers["content-type"] == "application/xml"
 
 
 def test_a_flood_of_receipts_is_refused(client: TestClient, issued: cases.Issued) -> None:
