@@ -58,8 +58,11 @@ from service.pki.answers import Responders
 from service.pki.store import open_store
 from service.transparency import api as transparency_api
 from service.verification import api as verification_api
-from service.verification import offline_pages
+from service.verification import batch_api as verification_batch_api
+from service.verification import batch_pages as verification_batch_pages
+from service.verification import compare_pages, offline_pages, receipt_api, receipt_pages
 from service.verification import pages as verification_pages
+from service.verification.batch import Batches
 from service.verification.sandbox import Sandbox
 from service.web import (
     SAFE_METHODS,
@@ -76,6 +79,11 @@ ROUTERS: list[APIRouter] = [
     verification_api.router,
     verification_pages.router,
     offline_pages.router,
+    compare_pages.router,
+    receipt_api.router,
+    receipt_pages.router,
+    verification_batch_api.router,
+    verification_batch_pages.router,
     accounts_api.router,
     account_pages.router,
     officer_pages.router,
@@ -127,6 +135,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     app.state.witnesses = witnesses_of(settings)
     app.state.operations_keys = None
     app.state.batch_runs = BatchRuns()
+    app.state.verification_batches = Batches()
     app.state.responders = Responders(open_store(settings), settings.operations_passphrase)
     for router in ROUTERS:
         app.include_router(router)
@@ -150,6 +159,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.runs_jobs:
             await run_in_threadpool(operations.shutdown_jobs)
     finally:
+        await run_in_threadpool(app.state.verification_batches.close)
         await run_in_threadpool(app.state.batch_runs.close)
         app.state.sandbox.close()
         app.state.engine.dispose()

@@ -227,7 +227,7 @@ def _capacity_lines(capacity: str, style: Style, width: float) -> list[tuple[flo
 
 def _place_and_date(document: PermitDocument) -> str:
     issued_on = _long_date(document.issued_on) if document.issued_on else f"({PREVIEW})"
-    if document.kind == "rejection_letter":
+    if document.kind != "permit":
         return f"{document.place}, {issued_on}"
     return f"Ditetapkan di {document.place}\npada tanggal {issued_on}"
 
@@ -245,11 +245,12 @@ def _check(document: PermitDocument, root: Element, *, preview: bool) -> tuple[l
         code = _qr(document.verify_url, root)
         pieces, drop = [code], code.drop + code.height + 1
     width = _SIGNATURE_X - LEFT - 14
-    sentences = (
-        ("Kode verifikasi", SMALL),
-        (document.code or PREVIEW, SMALL_STRONG),
-        (f"Pindai kode QR atau buka {document.verify_text} untuk memeriksa keaslian dokumen ini.", SMALL),
-    )
+    label = "Kode verifikasi"
+    advice = f"Pindai kode QR atau buka {document.verify_text} untuk memeriksa keaslian dokumen ini."
+    if document.kind == "verification_receipt":
+        label = "Sidik pernyataan (SHA-256)"
+        advice = f"Unggah berkas PDF ini di {document.verify_text} untuk memeriksa keasliannya."
+    sentences = ((label, SMALL), (document.code or PREVIEW, SMALL_STRONG), (advice, SMALL))
     for text, style in sentences:
         element = root.add("P")
         for line in break_lines(text, style, width):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-Kind = Literal["permit", "rejection_letter"]
+Kind = Literal["permit", "rejection_letter", "verification_receipt"]
 
 SAMPLE_FOOTER = "Ditandatangani dengan sertifikat uji, bukan sertifikat BSrE."
 """The honest sentence while certificates are not the national authority's; ``is_sample`` adds the heading."""
@@ -83,7 +83,7 @@ class SignatureBlock:
 
 @dataclass(frozen=True, slots=True)
 class PermitDocument:
-    """All that is printed, and the data attached as ``permit.json``.
+    """All that is printed, and the data attached as ``permit.json`` (a receipt's as ``receipt.json``).
 
     ``number``, ``code``, ``verify_url`` and ``issued_on`` may be None only in a preview. ``verify_url`` is
     the content of the QR code, ``verify_text`` its address in words. ``footer_legal`` is the sentence true of

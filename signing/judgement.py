@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from asn1crypto import cms, tsp
 from asn1crypto import x509 as asn1_x509
@@ -22,6 +23,19 @@ from signing.trust import Trust, judge_at
 from signing.update import run
 
 SIGNATURE_TIME_STAMP = "signature_time_stamp_token"
+
+
+class CmsSignature(Protocol):
+    """A CMS with one signer over a content elsewhere: in the PDF around it, or in a file beside it."""
+
+    @property
+    def signed_data(self) -> cms.SignedData: ...
+
+    @property
+    def signer_info(self) -> cms.SignerInfo: ...
+
+    def compute_digest(self) -> bytes:
+        """Return the content's digest by the signer's algorithm."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Judgement:
     own_stamp: Judged | None = None
 
 
-def judge_signature(signature: EmbeddedPdfSignature, trust: Trust, at: datetime) -> Judgement:
+def judge_signature(signature: CmsSignature, trust: Trust, at: datetime) -> Judgement:
     """Judge a signature with its own time stamp, if it has one (EN 319 102-1 §5.5, else §5.3)."""
     stamps = [read_time(token) for token in time_stamp_tokens(signature)]
     arguments = judge_at(trust, at, max((each["gen_time"].native for each in stamps), default=None))
@@ -105,7 +119,7 @@ def judge_token(
     return rest_on(Judged(found, at, trust), result.api_status)
 
 
-def time_stamp_tokens(signature: EmbeddedPdfSignature) -> list[cms.ContentInfo]:
+def time_stamp_tokens(signature: CmsSignature) -> list[cms.ContentInfo]:
     """List the time stamps that a signature carries itself (EN 319 122-1 §5.3)."""
     unsigned: Sequence[cms.CMSAttribute] = signature.signer_info["unsigned_attrs"] or ()
     return [

@@ -7,7 +7,8 @@ from xml.sax.saxutils import escape
 from pikepdf import Array, Dictionary, Name, Pdf, Stream, String
 from PIL import ImageCms
 
-DATA_FILE = "permit.json"
+PERMIT_DATA, RECEIPT_DATA = "permit.json", "receipt.json"
+"""The names of what is attached to a permit or letter, and to a verification receipt."""
 
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -70,8 +71,8 @@ def _srgb_profile() -> bytes:
     return made[:24] + b"\x07\xea\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00" + made[36:]
 
 
-def attach_data(pdf: Pdf, content: bytes, modified: date | None) -> None:
-    """Attach ``permit.json``, the data the page was made from (ISO 19005-3 §6.8 and annex E)."""
+def attach_data(pdf: Pdf, name: str, content: bytes, modified: date | None) -> None:
+    """Attach the data the page was made from, as JSON (ISO 19005-3 §6.8 and annex E)."""
     parameters = Dictionary(Size=len(content))
     if modified:
         parameters.ModDate = String(f"D:{modified:%Y%m%d}")
@@ -81,13 +82,13 @@ def attach_data(pdf: Pdf, content: bytes, modified: date | None) -> None:
     specification = pdf.make_indirect(
         Dictionary(
             Type=Name.Filespec,
-            F=String(DATA_FILE),
-            UF=String(DATA_FILE),
-            Desc=String("Data izin"),
+            F=String(name),
+            UF=String(name),
+            Desc=String("Data izin" if name == PERMIT_DATA else "Data bukti pemeriksaan"),
             AFRelationship=Name.Data,
             EF=Dictionary(F=file, UF=file),
         )
     )
-    names = Array([String(DATA_FILE), specification])
+    names = Array([String(name), specification])
     pdf.Root.Names = Dictionary(EmbeddedFiles=Dictionary(Names=names))
     pdf.Root.AF = Array([specification])

@@ -10,13 +10,15 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from pyhanko.pdf_utils.reader import PdfFileReader
 
-ATTACHMENT = "permit.json"
+from signing.pdfa import PERMIT_DATA, RECEIPT_DATA
+
 MAX_REVISIONS = 32
 MAX_SIGNATURES = 32
-MAX_ATTACHMENT_BYTES = 256 * 1024
+MAX_ATTACHMENT_BYTES = 512 * 1024
 _END_OF_REVISION = re.compile(rb"%%EOF(?:\r\n|\r|\n)?")
 _CONTENTS = re.compile(rb"/Contents\s*<([0-9A-Fa-f\s]{64,})")
 _WHITESPACE = b" \t\n\r\f\v"
@@ -78,14 +80,23 @@ def _revision_hashes(pdf: bytes) -> tuple[str, ...]:
 
 
 def _claimed_code(pdf: bytes) -> str | None:
+    code = (_attached(pdf, PERMIT_DATA) or {}).get("code")
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+
+
+def attached_receipt(pdf: bytes) -> dict[str, Any] | None:
+    """Return the statement that a verification receipt carries, unjudged. Raises MemoryError alone."""
+    return _attached(pdf, RECEIPT_DATA)
+
+
+def _attached(pdf: bytes, name: str) -> dict[str, Any] | None:
     try:
         reader = PdfFileReader(io.BytesIO(pdf), strict=False)
         names = reader.root["/Names"]["/EmbeddedFiles"]["/Names"]
         for position in range(0, min(len(names), 20), 2):
-            if str(names[position]) == ATTACHMENT:
-                data = names[position + 1]["/EF"]["/F"].data
-                code = json.loads(data[:MAX_ATTACHMENT_BYTES]).get("code")
-                return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+            if str(names[position]) == name:
+                data = json.loads(names[position + 1]["/EF"]["/F"].data[:MAX_ATTACHMENT_BYTES])
+                return data if isinstance(data, dict) else None
     except MemoryError:
         raise
     except Exception:  # Parsers leak whatever a hostile file provokes.

@@ -69,7 +69,9 @@ def render_document(
         )
         pdfa.set_output_intent(pdf)
         if not preview:
-            pdfa.attach_data(pdf, canonical_json(document.data), document.issued_on)
+            is_receipt = document.kind == "verification_receipt"
+            name = pdfa.RECEIPT_DATA if is_receipt else pdfa.PERMIT_DATA
+            pdfa.attach_data(pdf, name, canonical_json(document.data), document.issued_on)
         output = io.BytesIO()
         pdf.save(output, min_version="1.7", deterministic_id=True, recompress_flate=False)
     return output.getvalue()

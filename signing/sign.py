@@ -61,9 +61,7 @@ def sign_document(
     SignatureDoesNotFit or UnreadableDocument; whatever `signer.sign` raises passes through.
     """
     require_document_signer(signer.certificate, signed_at)
-    # A validator brings its own trust anchors: embedding one proves nothing.
-    issuers = (*signer.chain, *stamp_issuers)
-    certificates = [signer.certificate, *(issuer for issuer in issuers if not is_self_issued(issuer))]
+    certificates = embedded_certificates(signer, stamp_issuers)
     size = sign_content_size(signer, certificates)
     if timestamper:
         size += timestamper.token_size + _ATTRIBUTE_SIZE
@@ -84,9 +82,20 @@ def sign_document(
         DATA,
         room.digest(digest_of(signer)),
         certificates=certificates,
-        unsigned_attributes=lambda value: _timestamps(value, timestamper, without_time_stamp),
+        unsigned_attributes=lambda value: time_stamp_attributes(value, timestamper, without_time_stamp),
     )
     return room.filled(signature)
+
+
+def embedded_certificates(
+    signer: OpenKey, stamp_issuers: Sequence[x509.Certificate] = ()
+) -> list[x509.Certificate]:
+    """Return the signer's chain and the issuers of its time stamps, without any trust anchor.
+
+    A validator brings its own: embedding one proves nothing.
+    """
+    issuers = (*signer.chain, *stamp_issuers)
+    return [signer.certificate, *(issuer for issuer in issuers if not is_self_issued(issuer))]
 
 
 def require_document_signer(certificate: x509.Certificate, signed_at: datetime) -> None:
@@ -102,7 +111,7 @@ def require_document_signer(certificate: x509.Certificate, signed_at: datetime) 
         )
 
 
-def _timestamps(
+def time_stamp_attributes(
     signature: bytes,
     timestamper: Timestamper | None,
     without_time_stamp: Callable[[TimestampUnavailable], None] | None,

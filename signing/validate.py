@@ -217,18 +217,18 @@ def _validate_signature(
         level = _level(signature)
         judge = judge_archived if archive_stamps(signature) else judge_signature
         judgement = judge(signature, trust, at)
-        sub_indication = _in_force(signature.signer_cert, judgement)
+        sub_indication = judge_in_force(signature.signer_cert, judgement)
         faults = _find_faults(integrity, level)
         in_file = [Check(check, fault not in faults) for check, fault in _CHECKS_IN_FILE.items()]
-        indication, name = _judge(sub_indication, faults)
+        indication, name = indicate(sub_indication, faults)
         return SignatureReport(
             field_name=_plain(signature.field_name),
             container_sha256=fingerprint(signature.pkcs7_content),
             indication=indication,
             sub_indication=name,
-            reasons=_name_reasons(sub_indication, faults),
+            reasons=name_reasons(sub_indication, faults),
             level=level,
-            signer=_name_signer(signature.signer_cert),
+            signer=name_signer(signature.signer_cert),
             signer_certificate=signature.signer_cert.dump(),
             signed_at=signature.self_reported_timestamp,
             timestamped_at=judgement.proven_at,
@@ -239,7 +239,7 @@ def _validate_signature(
         )
     except SignatureValidationError as error:
         # Without its certificate nothing else can be told of a signature (EN 319 102-1 §5.2.3).
-        indication, name = _judge(error.ades_subindication, ())
+        indication, name = indicate(error.ades_subindication, ())
         return _bare_report(_plain(signature.field_name), indication, name, name.lower() if name else "")
     except MemoryError:
         raise
@@ -269,7 +269,7 @@ def _plain(text: str) -> str:
     return str(text)
 
 
-def _name_signer(certificate: asn1_x509.Certificate) -> str | None:
+def name_signer(certificate: asn1_x509.Certificate) -> str | None:
     """Read the common name that a certificate gives: it may have none, or several."""
     names = (certificate.subject.native or {}).get("common_name")
     return ", ".join(names) if isinstance(names, list) else names
@@ -295,7 +295,7 @@ def _bare_report(
     )
 
 
-def _in_force(certificate: asn1_x509.Certificate, judgement: Judgement) -> AdESSubIndic:
+def judge_in_force(certificate: asn1_x509.Certificate, judgement: Judgement) -> AdESSubIndic:
     """Judge the proven time of signing by the signer's certificate (EN 319 102-1 §5.5.4).
 
     pyHanko compares the two only when the certificate is out of bounds at the time of validation, and then
@@ -375,7 +375,7 @@ def _find_faults(integrity: _Integrity, level: str | None) -> tuple[str, ...]:
     return tuple(code for code, present in faults.items() if present)
 
 
-def _judge(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[Indication, str | None]:
+def indicate(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[Indication, str | None]:
     """Join the ETSI indication with what must hold of the file. The gravest finding names itself."""
     name = sub_indication.standard_name
     if sub_indication.status is AdESStatus.FAILED:
@@ -387,7 +387,7 @@ def _judge(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[Indic
     return Indication.TOTAL_PASSED, None
 
 
-def _name_reasons(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[str, ...]:
+def name_reasons(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[str, ...]:
     """Give the codes: those of the file go before what is merely indeterminate."""
     status = sub_indication.status
     named = status is AdESStatus.FAILED or (status is AdESStatus.INDETERMINATE and not faults)

@@ -4,7 +4,7 @@ They take the service's own way: the catalogue's wording, a mandate, a number, `
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import cases
 from factories import actor_of
@@ -20,6 +20,9 @@ from service.permits.issue import reserve_permit
 from service.permits.mandates import mandate_for
 from service.permits.models import Permit
 from service.permits.numbering import spaced_code
+from service.verification.answers import EXAMPLE_PERMIT
+from service.verification.receipt import Asked, Statement
+from service.verification.receipt_issue import compose_receipt
 from signing.document import PermitDocument
 
 PRINTING = Printing("https://izin.contoh.invalid", is_sample=True)
@@ -39,6 +42,24 @@ def reserve_specimens(session: Session, now: datetime) -> dict[str, Permit]:
     slugs = sorted(permit_type.slug for permit_type in cases.catalogue().permit_types)
     reserved = {slug: _reserve(session, city, slug, now) for slug in slugs}
     return reserved | {LETTER: _reserve(session, city, cases.SLUG, now, reasons=REASONS)}
+
+
+def verification_receipt() -> PermitDocument:
+    """Compose a receipt of a look-up, with the register's facts and an entry of the log."""
+    statement = Statement(
+        kind="verification_receipt",
+        v=1,
+        service=PRINTING.base_url,
+        checked_at=datetime(2026, 11, 23, 3, 0, tzinfo=UTC),
+        asked=Asked(code="0123456789ABCDEFGHJKMNPQRS", on=date(2026, 11, 24)),
+        verdict="registered",
+        reasons=["registered"],
+        policy=None,
+        permit=EXAMPLE_PERMIT,
+        signature=None,
+        log={"checkpoint": "izin.contoh.invalid/log\n2\nAAAA\n", "entries": [{"index": 1}]},
+    )
+    return compose_receipt(statement, cases.catalogue().city, PRINTING, date(2026, 11, 23))
 
 
 def _reserve(

@@ -246,7 +246,7 @@ def result(request: Request, batch_id: uuid.UUID, actor: Signer, session: Sessio
     table = csv.writer(text)
     table.writerow([translate(heading, language) for heading in RESULT_COLUMNS])
     for row in read_files(session, batch_id):
-        table.writerow([_harmless(cell) for cell in _result_row(row, language)])
+        table.writerow([harmless_cell(cell) for cell in _result_row(row, language)])
     headers = {"content-disposition": f'attachment; filename="penandatanganan-{batch_id}.csv"'}
     # Spreadsheets take a file without this mark for an older encoding.
     return Response("\ufeff" + text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
@@ -283,6 +283,6 @@ def _result_row(row: BatchFile, language: str) -> list[Any]:
     ]
 
 
-def _harmless(cell: Any) -> Any:
+def harmless_cell(cell: Any) -> Any:
     """Keep a spreadsheet from taking what an applicant wrote for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple("=+-@\t\r") else cell

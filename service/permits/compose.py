@@ -79,7 +79,7 @@ def compose_document(
     document = PermitDocument(
         kind=Kind.REJECTION_LETTER.value if rejects else Kind.PERMIT.value,
         title=wording.title,
-        letterhead=_letterhead(city),
+        letterhead=letterhead_of(city),
         legal_basis=permit_type.legal_basis,
         body=wording.blocks,
         validity=wording.validity,
@@ -146,7 +146,8 @@ def rejection_reasons(session: Session, application: Application) -> tuple[str, 
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _letterhead(city: City) -> Letterhead:
+def letterhead_of(city: City) -> Letterhead:
+    """Return the office's letterhead as documents print it."""
     first, *rest = city.letterhead.lines
     return Letterhead(first, "\n".join(rest), city.letterhead.address, city.letterhead.contact)
 

@@ -25,6 +25,7 @@ PermitRow = Permit | Row[Any]
 class PublicPermit:
     """What anyone may read of a permit: the register's public fields, in one language."""
 
+    code: str
     number: str
     kind: str
     type: str
@@ -43,6 +44,8 @@ class PublicPermit:
     mandate_basis: str
     """The decree that gave the power to sign."""
     facts: tuple[tuple[str, str], ...]
+    fact_keys: tuple[str, ...]
+    """The key of the permit type's field that each of the facts is of."""
     url: str
 
 
@@ -191,11 +194,7 @@ def status_at(session: Session, permit: PermitRow, moment: datetime) -> tuple[st
     if moment >= permit.status_since:
         status, since = permit.status, permit.status_since
     else:
-        change = session.exec(
-            select(StatusChange)
-            .where(StatusChange.permit_id == permit.id, StatusChange.since <= moment)
-            .order_by(col(StatusChange.since).desc())
-        ).first()
+        change = _status_change(session, permit, moment)
         if change is None:
             return NOT_YET_VALID, permit.created_at
         status, since = change.status, change.since
@@ -207,6 +206,16 @@ def status_at(session: Session, permit: PermitRow, moment: datetime) -> tuple[st
     if permit.valid_until is not None and day > permit.valid_until:
         return Status.EXPIRED.value, start_of_day(permit.valid_until + timedelta(days=1))
     return status, since
+
+
+def _status_change(session: Session, permit: PermitRow, moment: datetime) -> StatusChange | None:
+    """Return the change that gave the permit its status at a moment, or None before the first."""
+    statement = (
+        select(StatusChange)
+        .where(StatusChange.permit_id == permit.id, StatusChange.since <= moment)
+        .order_by(col(StatusChange.since).desc())
+    )
+    return session.exec(statement).first()
 
 
 def start_of_day(day: date) -> datetime:
@@ -228,6 +237,7 @@ def public_permit(
     letter = permit.kind == Kind.REJECTION_LETTER
     letters = "Rejection letter: " if language == "en" else "Surat penolakan: "
     return PublicPermit(
+        code=permit.code,
         number=permit.number,
         kind=permit.kind,
         type=(letters if letter else "") + permit_type.title.text(language),
@@ -237,14 +247,15 @@ def public_permit(
         valid_until=permit.valid_until,
         status=status,
         status_since=since,
-        reason=_reason(session, permit, permit_type.revocation_reasons, language)
-        if status == permit.status
+        reason=_reason(session, permit, permit_type.revocation_reasons, language, moment)
+        if status in (Status.REVOKED, Status.SUSPENDED)
         else None,
         signer=permit.signer_name,
         position=permit.signer_position,
         mandate=permit.mandate,
         mandate_basis=permit.mandate_basis,
         facts=tuple(_facts(permit, language, masked)),
+        fact_keys=tuple(str(fact["key"]) for fact in permit.public_facts),
         url=f"{base_url}/v/{permit.code}",
     )
 
@@ -259,14 +270,8 @@ def _facts(permit: PermitRow, language: str, masked: bool) -> list[tuple[str, st
     return facts
 
 
-def _reason(session: Session, permit: PermitRow, reasons: Any, language: str) -> str | None:
-    if permit.status not in (Status.REVOKED, Status.SUSPENDED):
-        return None
-    change = session.exec(
-        select(StatusChange)
-        .where(StatusChange.permit_id == permit.id)
-        .order_by(col(StatusChange.since).desc())
-    ).first()
+def _reason(session: Session, permit: PermitRow, reasons: Any, language: str, moment: datetime) -> str | None:
+    change = _status_change(session, permit, moment)
     labels = {item.key: item.label for item in reasons}
     label = labels.get(change.reason_code or "") if change else None
     return label.text(language) if label else None

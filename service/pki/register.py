@@ -219,6 +219,14 @@ def revoked_by_roots(session: Session) -> dict[int, Revocation]:
     }
 
 
+def is_seal(session: Session, fingerprint: str) -> bool:
+    """Tell whether a certificate, by its SHA-256 (hex), is or was the agency's seal."""
+    name = col(IssuedCertificate.key_name)
+    named = (name == SEAL) | name.like(f"{SEAL}-%")
+    rows = session.exec(select(IssuedCertificate.der).where(named))
+    return fingerprint in {hashlib.sha256(der).hexdigest() for der in rows}
+
+
 def require_in_force(session: Session, certificate: x509.Certificate) -> None:
     """Refuse a certificate that the register knows to be revoked or suspended. Raises CertificateRevoked."""
     row = session.get(IssuedCertificate, serial_of(certificate))

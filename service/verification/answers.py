@@ -1,12 +1,15 @@
 """The verification contract on the wire (DESIGN §5), as the API answers it."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from service.catalogue.format import Key
+from service.clock import Day
 from service.permits.register import PublicPermit
-from service.verification.verify import Verification
+from service.verification.compare import MAX_TEXT, Match, PaperSays
+from service.verification.verify import SignatureFacts, Verification
 
 EXAMPLE_PERMIT: dict[str, Any] = {
     "number": "500.16.7.2/0001/SIP-TK/XI/2026",
@@ -25,6 +28,33 @@ EXAMPLE_PERMIT: dict[str, Any] = {
     "facts": {"Profesi": "Bidan"},
     "url": "https://izin.contoh.invalid/v/0123456789ABCDEFGHJKMNPQRS",
 }
+
+
+Written = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT)]
+
+
+class PaperOrder(BaseModel):
+    """What a paper says, to be compared. `facts` go by the keys of the permit type's fields."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "holder": "Siti Contoh",
+                    "valid_until": "2031-11-22",
+                    "facts": {"practice_address": "Jl. Contoh No. 7"},
+                }
+            ]
+        },
+    )
+
+    holder: Written | None = None
+    valid_until: Day | None = None
+    facts: Annotated[dict[Key, Written], Field(max_length=20)] = {}
+
+    def as_said(self) -> PaperSays:
+        return PaperSays(self.holder, self.valid_until, self.facts)
 
 
 class PermitAnswer(BaseModel):
@@ -49,6 +79,15 @@ class PermitAnswer(BaseModel):
     url: str
 
 
+class ComparisonAnswer(BaseModel):
+    """What became of each thing that was sent: null where nothing was."""
+
+    holder: Match | None
+    valid_until: Match | None
+    facts: dict[str, Match]
+    status: str
+
+
 class SignatureAnswer(BaseModel):
     indication: str
     sub_indication: str | None
@@ -65,7 +104,7 @@ class LogAnswer(BaseModel):
 
 
 class VerificationAnswer(BaseModel):
-    """`genuine`, `altered`, `unknown` or `undecided`, with stable reason codes."""
+    """`genuine`, `altered`, `unknown`, `undecided` or `receipt`, with stable reason codes."""
 
     verdict: str
     reasons: list[str]
@@ -73,6 +112,12 @@ class VerificationAnswer(BaseModel):
     signature: SignatureAnswer | None
     log: LogAnswer | None
     checked_at: datetime
+
+
+class ReceiptAnswer(VerificationAnswer):
+    """The answer to a receipt of ours: the verdict `receipt`, and what it states."""
+
+    receipt: dict[str, Any]
 
 
 def permit_answer(permit: PublicPermit) -> PermitAnswer:
@@ -85,12 +130,21 @@ def permit_answer(permit: PublicPermit) -> PermitAnswer:
 
 def verification_answer(verification: Verification) -> VerificationAnswer:
     """Write a verification for the wire."""
-    signature: Any = verification.signature
     return VerificationAnswer(
         verdict=verification.verdict,
         reasons=list(verification.reasons),
         permit=permit_answer(verification.permit) if verification.permit else None,
-        signature=SignatureAnswer.model_validate(signature, from_attributes=True) if signature else None,
+        signature=signature_answer(verification.signature) if verification.signature else None,
         log=LogAnswer(**verification.log) if verification.log else None,
         checked_at=verification.checked_at,
     )
+
+
+def receipt_answer(verification: Verification, receipt: dict[str, Any]) -> ReceiptAnswer:
+    """Write for the wire that a file is a receipt of ours."""
+    return ReceiptAnswer(**verification_answer(verification).model_dump(), receipt=receipt)
+
+
+def signature_answer(signature: SignatureFacts) -> SignatureAnswer:
+    """Write what was found about a signature for the wire."""
+    return SignatureAnswer.model_validate(signature, from_attributes=True)

@@ -24,10 +24,12 @@ from typing import Any
 
 from cryptography import x509
 
+from signing.detached import validate_detached
 from signing.errors import UnreadableDocument
 from signing.etsi_report import write_report
 from signing.policy import current_policy, state_policy
-from signing.provenance import find_clues
+from signing.provenance import attached_receipt, find_clues
+from signing.statement import open_statement
 from signing.trust import TIME_ANCHOR_FILES
 from signing.validate import ValidationReport, validate_document
 
@@ -132,6 +134,11 @@ def limit(*, seconds: float, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def is_statement(file: bytes) -> bool:
+    """Tell a JSON file, such as a statement under a seal, from a PDF by its first character."""
+    return file.lstrip()[:1] == b"{"
+
+
 def examine(
     pdf: bytes,
     anchors_pem: bytes,
@@ -142,15 +149,22 @@ def examine(
     detailed: bool = False,
 ) -> dict[str, Any]:
     """Validate a file and gather the clues to its origin, as values for JSON."""
-    report = policy = etsi = None
+    report = receipt = policy = etsi = None
     try:
         clues = find_clues(pdf)
         with suppress(UnreadableDocument):
             anchors = x509.load_pem_x509_certificates(anchors_pem)
             stamping = x509.load_pem_x509_certificates(time_anchors_pem) if time_anchors_pem else []
-            report = validate_document(
-                pdf, anchors, at=at, crls=crls, time_anchors=stamping, detailed=detailed
-            )
+            if is_statement(pdf):
+                receipt, content, signature = open_statement(pdf)
+                report = validate_detached(
+                    content, signature, anchors, at=at, crls=crls, time_anchors=stamping
+                )
+            else:
+                report = validate_document(
+                    pdf, anchors, at=at, crls=crls, time_anchors=stamping, detailed=detailed
+                )
+                receipt = attached_receipt(pdf)
             if detailed:
                 policy = state_policy(current_policy(), anchors, stamping)
                 sha256 = hashlib.sha256(pdf).hexdigest()
@@ -162,6 +176,7 @@ def examine(
         "revisions": clues.revisions,
         "fingerprints": clues.signatures,
         "code": clues.code,
+        "receipt": receipt,
         "report": _gather(report) if report else None,
         "policy": asdict(policy) if policy else None,
         "etsi": etsi,
@@ -171,7 +186,9 @@ def examine(
 def _gather(report: ValidationReport) -> dict[str, Any]:
     gathered = asdict(report)
     for signature in gathered["signatures"]:
-        del signature["signer_certificate"]  # The details have it, with its chain.
+        # The details have the whole, with its chain.
+        certificate = signature.pop("signer_certificate") or b""
+        signature["certificate"] = hashlib.sha256(certificate).hexdigest()
     return gathered
 
 

@@ -35,6 +35,7 @@ from service.pki.outside_trust import judging_lists, read_outside_trust
 from service.pki.register import current_lists
 from service.transparency.log import prove_inclusion
 from service.verification.examination import Examination
+from service.verification.receipt import read_receipt
 from service.verification.sandbox import Sandbox
 from signing.provenance import MAX_SIGNATURES
 
@@ -46,6 +47,8 @@ class Verdict(StrEnum):
     ALTERED = "altered"
     UNKNOWN = "unknown"
     UNDECIDED = "undecided"
+    RECEIPT = "receipt"
+    """No permit but a verification receipt of this service, genuine; see `receipt`."""
 
 
 VERIFICATIONS = Counter("canting_verifications", "Files verified by this process, by verdict", ["verdict"])
@@ -116,6 +119,8 @@ class Verification:
     policy: dict[str, Any] | None = None
     etsi: str | None = None
     """The report of ETSI TS 119 102-2, when details were asked for."""
+    receipt: dict[str, Any] | None = None
+    """What a receipt states; of no permit document is it set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,10 @@ def _verify_unregistered(
     findings = examination.findings
     if findings is None:
         return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now)
+    if (receipt := read_receipt(session, findings)) is not None:
+        if findings["report"]["indication"] != "TOTAL-PASSED":
+            return Verification(Verdict.UNDECIDED, _reasons(findings), now)
+        return Verification(Verdict.RECEIPT, ("sealed_here", "signature_passed"), now, receipt=receipt)
     derived = _find_origin(session, findings)
     if derived is not None:
         original, origin = derived
@@ -280,22 +289,34 @@ def look_up_code(
     engine: Engine, code: str, *, now: datetime, reader: Reader, on: date | None = None
 ) -> PublicPermit | None:
     """Show the permit with this public code, with its status now or at the end of a day in the city."""
-    moment = now if on is None or on == city_date(now) else end_of_day(on)
     with reading_rows(engine) as connection:
         permit = find_row_by_code(connection, code)
         if permit is None:
             return None
         # The session asks nothing, unless the answer needs more than the permit's own row.
         with Session(connection) as session:
-            return _show(session, permit, now=moment, reader=reader, masked=True)
+            return _show(session, permit, now=moment_of(on, now), reader=reader, masked=True)
 
 
 def look_up_number(
-    session: Session, number: str, issued_on: date, *, now: datetime, reader: Reader
+    session: Session,
+    number: str,
+    issued_on: date,
+    *,
+    now: datetime,
+    reader: Reader,
+    on: date | None = None,
 ) -> PublicPermit | None:
     """Show the permit with this number, for a reader who also knows its day of issue."""
     permit = find_by_number(session, number, issued_on)
-    return None if permit is None else _show(session, permit, now=now, reader=reader, masked=True)
+    if permit is None:
+        return None
+    return _show(session, permit, now=moment_of(on, now), reader=reader, masked=True)
+
+
+def moment_of(on: date | None, now: datetime) -> datetime:
+    """Return the moment at which a day is judged: its end in the city, and today as it stands now."""
+    return now if on is None or on == city_date(now) else end_of_day(on)
 
 
 def _show(

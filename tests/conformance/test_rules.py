@@ -6,7 +6,7 @@ import pytest
 from conformance.verapdf import failed_rules
 from extremes import EXTREMES
 from reportlab.pdfgen.canvas import Canvas
-from specimens import LETTER
+from specimens import LETTER, verification_receipt
 
 from signing.render import render_document
 
@@ -39,6 +39,7 @@ def untagged():
 def test_permits_and_letters_follow_the_rules_at_every_level(tmp_path, specimens, levels):
     sample = {name: specimens[name] for name in SAMPLE}
     files = at_every_level(sample, levels) | previews({LETTER: specimens[LETTER]})
+    files["receipt"] = render_document(verification_receipt())
     files |= {name: render_document(EXTREMES[name]) for name in ("long_words", "two_pages")}
     # One start of Java for all; the page without a structure shows that the rules are applied.
     failures = failed_rules(tmp_path, **files, untagged=untagged())

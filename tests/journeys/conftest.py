@@ -1,11 +1,15 @@
 """A served city in a real process's threads, and a real Chromium to visit it."""
 
+import io
+import time
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import cases
+import httpx2
 import pytest
 from browsing import chromium, free_port, served
 from factories import actor_of, make_officer
@@ -51,6 +55,8 @@ class Site:
     draft: Application
     submitted: Application
     returned: Application
+    verified: str = ""
+    """The page of a batch of verified files."""
 
     def cookie(self, user: User) -> dict[str, str]:
         """Sign a person in, as if password and code had been given; return the cookie for the browser."""
@@ -90,8 +96,23 @@ def site(
     engine = open_engine(new_database())
     app = create_app(settings, engine)
     with served(app, port):
-        yield furnish(settings, engine, app.state.storage, app.state.operations_keys, keys)
+        site = furnish(settings, engine, app.state.storage, app.state.operations_keys, keys)
+        site.verified = verify_batch(settings.base_url, site.permit.pdf)
+        yield site
     engine.dispose()
+
+
+def verify_batch(url: str, pdf: bytes) -> str:
+    """Have a genuine and an altered copy verified as a batch; return the path of its page."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("asli.pdf", pdf)
+        archive.writestr("diubah.pdf", pdf + b"\n")
+    files = {"file": ("kumpulan.zip", packed.getvalue())}
+    secret = httpx2.post(f"{url}/api/v1/verification-batches", files=files).json()["id"]
+    while httpx2.get(f"{url}/api/v1/verification-batches/{secret}").json()["state"] != "ended":
+        time.sleep(0.05)
+    return f"/verify/batches/{secret}"
 
 
 def furnish(

@@ -32,7 +32,10 @@ def paths(site: "Site") -> dict[str, list[str]]:
             "/forgot-password",
             "/verify",
             "/verify/offline",
+            "/verify/batch",
+            site.verified,
             f"/v/{permit}",
+            f"/v/{permit}?on-day=3&on-month=3&on-year=2027",
             f"/v/{site.revoked.permit.code}",
             f"/v/{site.letter.permit.code}",
             "/v/unknown",
@@ -122,7 +125,12 @@ def test_pages_are_accessible_and_fit_a_phone(
                 faults.append(f"{path} at {width}: scrolls sideways")
             if lang == "id":
                 name = path.strip("/").split("?")[0] or "front"
-                for long in (site.permit.permit.code, str(site.draft.id), str(site.batch)):
+                for long in (
+                    site.permit.permit.code,
+                    str(site.draft.id),
+                    str(site.batch),
+                    site.verified.rpartition("/")[2],
+                ):
                     name = name.replace(long, "x")
                 page.screenshot(
                     path=SCREENSHOTS / f"{role}-{name.replace('/', '-')}-{width}.png", full_page=True
