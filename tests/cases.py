@@ -11,7 +11,7 @@ from pki import FAST
 from sqlmodel import Session
 
 from keys import profiles
-from keys.approval import Approval
+from keys.approval import Approval, Approver, approver
 from keys.authority import Subject
 from keys.ceremony import Entry, Plan, hold_ceremony
 from keys.hierarchy import enrol_official
@@ -143,13 +143,20 @@ def make_keys(folder: Path, now: datetime) -> SoftwareKeyStore:
 def fill_keys(keys: KeyStore, root_keys: SoftwareKeyStore, now: datetime) -> None:
     """Make a hierarchy with one official, `official-head`, in an empty key store."""
     hold(keys, root_keys, now)
+    custodians = [keys.open_key(name, passphrase, now=now) for name, passphrase in CUSTODIANS.items()]
+    enrol_alone(keys, "head", now, approver("enrol", custodians, now))
+
+
+def enrol_alone(keys: KeyStore, slug: str, now: datetime, approve: Approver | None = None) -> None:
+    """Make the key `official-<slug>` of an official, without custodians unless they approve."""
     enrol_official(
         keys,
-        "head",
+        slug,
         Subject("Dra. Contoh Pejabat, M.Si.", organisation="Kota Contoh"),
         official_passphrase=OFFICIAL_PASSPHRASE,
         operations_passphrase=OPERATIONS_PASSPHRASE,
         now=now,
+        approve=approve,
     )
 
 

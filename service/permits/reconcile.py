@@ -1,6 +1,7 @@
 """Reconciling decisions, register and storage: each approval has one live document, and each an approval.
 
-Every registered document is read back from the storage and hashed. What does not agree raises an alarm.
+Every registered document is read back from the storage and hashed, and every certificate of ours is asked for
+its custodians' approval. What does not agree raises an alarm.
 """
 
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from service.applications.workflow import DECIDED, State
 from service.database import reading, transaction
 from service.mail import queue_mail
 from service.permits.models import DocumentVersion, Kind, Permit, Reconciliation, Status
+from service.pki.approve import find_unapproved
 from service.storage import ObjectMissing, Storage, StorageCorrupted, get_document
 
 ISSUED_WITHIN = timedelta(hours=1)
@@ -30,7 +32,7 @@ LONGEST_LIST = 50
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """What does not agree, by a stable code, and the application, number or SHA-256 it was found at."""
+    """What does not agree, by a stable code, and the application, number, SHA-256 or key it was found at."""
 
     problem: str
     subject: str
@@ -41,11 +43,13 @@ def find_discrepancies(engine: Engine, storage: Storage, now: datetime) -> tuple
 
     Problems: `no_permit` for a decision without permit or letter, `unfinished` for one never signed,
     `no_document`, `no_decision` for a permit that nobody approved (or a letter, rejected), `no_permit_row`
-    for a document of no permit, `document_missing` and `document_altered` in the storage.
+    for a document of no permit, `document_missing` and `document_altered` in the storage, and
+    `certificate_issued` and `certificate_reinstated` for what two custodians have not approved.
     Raises StorageUnavailable.
     """
     with reading(engine) as session:
         found = [*_decisions_without_permit(session, now), *_permits_that_lack_something(session, now)]
+        found += [Discrepancy(f"certificate_{each.act}", each.key_name) for each in find_unapproved(session)]
         statement = select(DocumentVersion.sha256, Permit.id).outerjoin(
             Permit, col(Permit.id) == col(DocumentVersion.permit_id)
         )

@@ -7,7 +7,7 @@ import cases
 import pytest
 from factories import make_officer
 from sqlalchemy import update
-from sqlmodel import delete, select
+from sqlmodel import Session, delete, select
 
 from keys.software import SoftwareKeyStore
 from service.applications.models import Application
@@ -17,6 +17,7 @@ from service.mail import MailMessage
 from service.permits.issue import Workshop
 from service.permits.models import DocumentVersion, Kind, Permit, Status, StatusChange
 from service.permits.reconcile import ALARM, Discrepancy, find_discrepancies, last_reconciliation, reconcile
+from service.pki.register import record_folder
 
 
 @pytest.fixture
@@ -104,6 +105,16 @@ def test_a_signature_that_was_never_finished_is_named_after_an_hour(
 
     assert found_after(workshop, now, unfinish) == [Discrepancy("unfinished", issued.permit.number)]
     assert find_discrepancies(workshop.engine, workshop.storage, now + timedelta(minutes=30)) == (1, [])
+
+
+def test_a_certificate_that_two_custodians_did_not_approve_is_named(
+    workshop: Workshop, key_store: SoftwareKeyStore, issued: cases.Issued, now: datetime
+) -> None:
+    def record(session: Session) -> None:
+        cases.enrol_alone(key_store, "lain", now)
+        record_folder(session, key_store, now)
+
+    assert found_after(workshop, now, record) == [Discrepancy("certificate_issued", "official-lain")]
 
 
 def test_administrators_are_mailed_what_was_found(

@@ -8,12 +8,11 @@ import pytest
 from cryptography import x509
 from pki import FAST
 from sqlalchemy import Engine
-from sqlmodel import Session, select
+from sqlmodel import select
 
 from keys.approval import approve, approver, certificate_statement
-from keys.authority import Subject
 from keys.errors import KeyNotFound, WrongPassphrase
-from keys.hierarchy import enrol_official, renew_root, sign_root_list
+from keys.hierarchy import renew_root, sign_root_list
 from keys.revocation import Revocation
 from keys.software import SoftwareKeyStore
 from service.accounts.access import SERVICE
@@ -37,29 +36,17 @@ from service.pki.register import (
 
 @pytest.fixture
 def keys(tmp_path: Path, now: datetime) -> SoftwareKeyStore:
-    return cases.make_keys(tmp_path / "keys", now - timedelta(days=1))
+    """A hierarchy with an official whom two custodians approved, and another whom they did not."""
+    keys = cases.make_keys(tmp_path / "keys", now - timedelta(days=1))
+    cases.enrol_alone(keys, "lain", now)
+    return keys
 
 
 @pytest.fixture
 def recorded(engine: Engine, keys: SoftwareKeyStore, now: datetime) -> Engine:
-    """A register with a ceremony's certificates, and with an official whom two custodians approved."""
     with transaction(engine) as session:
         record_folder(session, keys, now)
-        enrol(session, keys, now)
-        record_folder(session, keys, now)
     return engine
-
-
-def enrol(session: Session, keys: SoftwareKeyStore, now: datetime) -> None:
-    enrol_official(
-        keys,
-        "kadis",
-        Subject("Ratna Contoh"),
-        official_passphrase=cases.OFFICIAL_PASSPHRASE,
-        operations_passphrase=cases.OPERATIONS_PASSPHRASE,
-        now=now,
-        approve=approver("enrol", open_custodians(session, keys, cases.CUSTODIANS, now), now),
-    )
 
 
 def unapproved(engine: Engine) -> list[tuple[str, str]]:
@@ -68,7 +55,7 @@ def unapproved(engine: Engine) -> list[tuple[str, str]]:
 
 
 def test_what_was_enrolled_without_custodians_is_found(recorded: Engine) -> None:
-    assert unapproved(recorded) == [("official-head", "issued")]
+    assert unapproved(recorded) == [("official-lain", "issued")]
     with reading(recorded) as session:
         acts = session.exec(select(CertificateApproval.act)).all()
     assert sorted(acts) == ["ceremony", "ceremony", "ceremony", "enrol"]
@@ -78,8 +65,8 @@ def test_an_approval_proves_its_own_certificate_alone(recorded: Engine) -> None:
     with transaction(recorded) as session:
         by_name = {row.key_name: row.serial for row in session.exec(select(IssuedCertificate))}
         statement = select(CertificateApproval).where(CertificateApproval.act == "enrol")
-        session.exec(statement).one().serial = by_name["official-head"]
-    assert sorted(unapproved(recorded)) == [("official-head", "issued"), ("official-kadis", "issued")]
+        session.exec(statement).one().serial = by_name["official-lain"]
+    assert sorted(unapproved(recorded)) == [("official-head", "issued"), ("official-lain", "issued")]
 
 
 def test_an_altered_approval_proves_nothing(recorded: Engine) -> None:
@@ -90,7 +77,7 @@ def test_an_altered_approval_proves_nothing(recorded: Engine) -> None:
     with transaction(recorded) as session:
         for approval in session.exec(select(CertificateApproval)):
             approval.document = "{}"
-    assert {name for name, _ in unapproved(recorded)} >= {"issuing", "tsa", "seal", "official-kadis"}
+    assert {name for name, _ in unapproved(recorded)} >= {"issuing", "tsa", "seal", "official-head"}
 
 
 def test_a_reinstatement_needs_an_approval_of_its_own(
@@ -146,7 +133,7 @@ def test_a_custodian_whom_the_root_revoked_approves_nothing_more(
         with pytest.raises(CustodianNotInForce):
             open_custodians(session, keys, cases.CUSTODIANS, later)
     # What they approved before stands.
-    assert unapproved(recorded) == [("official-head", "issued")]
+    assert unapproved(recorded) == [("official-lain", "issued")]
 
 
 def test_a_custodians_certificate_ends(recorded: Engine, keys: SoftwareKeyStore, now: datetime) -> None:
@@ -164,7 +151,7 @@ def test_an_empty_register_has_nothing_to_find(engine: Engine) -> None:
 def test_a_name_hides_no_certificate(recorded: Engine, name: str) -> None:
     """What a certificate may do counts: here one that signs documents."""
     with transaction(recorded) as session:
-        statement = select(IssuedCertificate).where(IssuedCertificate.key_name == "official-head")
+        statement = select(IssuedCertificate).where(IssuedCertificate.key_name == "official-lain")
         session.exec(statement).one().key_name = name
     assert unapproved(recorded) == [(name, "issued")]
 
@@ -200,7 +187,7 @@ def test_the_next_root_is_approved_by_custodians_of_the_one_before(
         renew_root(keys, medium, "sandi akar kedua", now=now, approve=approver("renew", custodians, now))
         record_folder(session, keys, now)
         assert len(our_roots(session)) == 2
-    assert unapproved(recorded) == [("official-head", "issued")]
+    assert unapproved(recorded) == [("official-lain", "issued")]
 
 
 def test_a_revoked_custodian_cannot_date_an_approval_back(
@@ -212,8 +199,8 @@ def test_a_revoked_custodian_cannot_date_an_approval_back(
     revocation = Revocation(serial, now + timedelta(hours=1), x509.ReasonFlags.key_compromise)
     sign_root_list(keys, cases.ROOT_PASSPHRASE, now=now + timedelta(hours=1), revocation=revocation)
     later = now + timedelta(hours=2)
-    head = keys.certificates("official-head")[0]
+    head = keys.certificates("official-lain")[0]
     with transaction(recorded) as session:
         record_folder(session, keys, later)
-        record_approval(session, head, approver("enrol", custodians, now)("official-head", head), later)
-    assert unapproved(recorded) == [("official-head", "issued")]
+        record_approval(session, head, approver("enrol", custodians, now)("official-lain", head), later)
+    assert unapproved(recorded) == [("official-lain", "issued")]
