@@ -104,7 +104,7 @@ def seal_status_list(
         ISSUED_AT: _seconds(issued_at),
         EXPIRES: _seconds(issued_at + LONGEST_STATUS_LIST),
         TIME_TO_LIVE: SECONDS_TO_LIVE,
-        LISTED: {"bits": STATUS_BITS, "lst": zlib.compress(bytes(listed), 9)},
+        LISTED: {"bits": STATUS_BITS, "lst": zlib.compress(bytes(listed))},
     }
     return _sign(seal, claims, STATUS_LIST)
 
