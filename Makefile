@@ -78,7 +78,7 @@ pictures: setup-test ## Take the documentation's pictures from an example city
 
 # Checking --------------------------------------------------------------------------------------
 
-.PHONY: setup-test lint reformat test approve prove
+.PHONY: setup-test lint reformat test approve prove mutants
 setup-test:
 	@$(MAKE) --no-print-directory -j2 .venv/ready-to-test static
 
@@ -108,6 +108,10 @@ approve: setup-test ## Approve the pages' pictures and the access matrix as they
 prove: setup-test ## Prove at length what the tests prove by samples; takes an hour
 	$(PYTEST) -n 2 -m proof --database=sqlite
 
+mutants: setup-test ## Change what verification rests on, bit by bit, and count the changes that no test notices
+	.venv/bin/mutmut run --max-children 2
+	.venv/bin/mutmut results
+
 # Housekeeping ------------------------------------------------------------------------------------
 
 COMPILE := var/uv/bin/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes \
@@ -122,5 +126,5 @@ lock: ## Pin the dependencies again, with hashes and without host names
 	$(NPM) install --package-lock-only --silent
 
 clean: ## Remove everything that the commands above made, the data in var/ included
-	rm -rf .venv node_modules service/static/built var dist .{pytest,mypy,ruff,import_linter}_cache .hypothesis
+	rm -rf .venv node_modules service/static/built var dist mutants .{pytest,mypy,ruff,import_linter}_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
