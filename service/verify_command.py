@@ -24,6 +24,7 @@ EXIT_STATUS = {
     Answer.GENUINE: 0,
     Answer.SIGNATURE_VALID: 0,
     Answer.SIGNATURE_NOT_VALID: 1,
+    Answer.RECEIPT_VALID: 0,
     Answer.EVIDENCE_VALID: 0,
     Answer.EVIDENCE_NOT_VALID: 1,
     Answer.UNDECIDED: 2,
@@ -40,6 +41,10 @@ SENTENCES = {
     Answer.SIGNATURE_NOT_VALID: (
         "Tanda tangan tidak sah, atau isi berkas berubah. Jangan terima dokumen ini.",
         "The signature is not valid, or the file was altered. Do not accept this document.",
+    ),
+    Answer.RECEIPT_VALID: (
+        "Tanda terima verifikasi: tanda tangannya sah dan isinya utuh.",
+        "A verification receipt: its signature is valid and its words unaltered.",
     ),
     Answer.EVIDENCE_VALID: (
         "Bundel bukti utuh dan bersegel; surat, log, jejak audit, dan berkas permohonannya cocok.",
@@ -67,6 +72,10 @@ NOT_CHECKED = {
         "Apakah izinnya dibekukan atau dicabut sesudah itu, hanya diketahui daftar izin dan log.",
         "Whether the permit was suspended or revoked afterwards only the register and the log know.",
     ),
+    "seal": (
+        "Hanya segel instansi yang menerbitkan tanda terima: cocokkan nama penanda tangannya.",
+        "Receipts are issued by the agency's seal alone: look whose signature it is.",
+    ),
     "log_key": (
         "Kunci log hanya menurut bundel ini sendiri: tambahkan --vkey yang Anda percaya.",
         "The log's key is only what this bundle says: add --vkey, got by a way that you trust.",
@@ -83,7 +92,7 @@ NOT_CHECKED = {
 
 
 def verify(
-    files: Annotated[list[Path], typer.Argument(help="Permits (PDF) and evidence bundles (ZIP).")],
+    files: Annotated[list[Path], typer.Argument(help="Permits (PDF), receipts, and evidence bundles (ZIP).")],
     trust: Annotated[
         Path, typer.Option(help="The root certificates to trust, as PEM: the service's /pki/root.pem.")
     ],
@@ -194,6 +203,11 @@ def describe(finding: Finding) -> str:
         lines.append(f"  {finding.signer}{when}, {finding.level or '-'}")
     if finding.status and finding.status_at:
         lines.append(f"  log: {finding.status}, {_readable(finding.status_at)}")
+    if finding.receipt:
+        permit = finding.receipt.get("permit")
+        number = permit.get("number") if isinstance(permit, dict) else None
+        stated = [finding.receipt.get("verdict"), number, finding.receipt.get("checked_at")]
+        lines.append(f"  Menyatakan / states: {', '.join(str(each) for each in stated if each)}")
     if finding.bundle.get("sealed_at"):
         lines += _describe_bundle(finding.bundle)
     for name in finding.not_checked:

@@ -32,6 +32,8 @@ class Answer(StrEnum):
     """A document whose signature is valid, and which the log has."""
     SIGNATURE_VALID = "signature_valid"
     SIGNATURE_NOT_VALID = "signature_not_valid"
+    RECEIPT_VALID = "receipt_valid"
+    """A verification receipt whose signature is valid; whose, is for the reader to see."""
     EVIDENCE_VALID = "evidence_valid"
     EVIDENCE_NOT_VALID = "evidence_not_valid"
     UNDECIDED = "undecided"
@@ -46,13 +48,15 @@ class Finding:
     answer: Answer
     reasons: tuple[str, ...]
     not_checked: tuple[str, ...]
-    """`register`, `revocation`, `later_status`, `log_key`, `trail_not_logged` or `rows_without_seal`."""
+    """`register`, `revocation`, `later_status`, `seal`, `log_key`, `trail_not_logged`, `rows_without_seal`."""
     level: str | None = None
     signer: str | None = None
     signed_at: str | None = None
     status: str | None = None
     """The permit's status as the log last tells it."""
     status_at: str | None = None
+    receipt: dict[str, Any] = field(default_factory=dict)
+    """Of a verification receipt: what it states."""
     bundle: dict[str, Any] = field(default_factory=dict)
     """Of a bundle: what `verification.evidence.Found` holds."""
 
@@ -93,15 +97,18 @@ def _judge(file: str, sha256: str, examination: Examination, has_lists: bool, lo
         return Finding(file, sha256, Answer.SIGNATURE_NOT_VALID, tuple(report["reasons"]), ())
     first = report["signatures"][0]
     passed = report["indication"] == "TOTAL-PASSED"
-    told = find_in_log(sha256, log) if passed else None
-    unknown = ["later_status" if told else "register"]
+    stated = findings.get("receipt") if findings and passed else None
+    receipt: dict[str, Any] = stated if isinstance(stated, dict) else {}
+    told = find_in_log(sha256, log) if passed and not receipt else None
+    unknown = ["later_status" if told else "seal" if receipt else "register"]
     if not has_lists and first["level"] not in ("B-LT", "B-LTA"):
         unknown.append("revocation")
+    answer = Answer.SIGNATURE_VALID if passed else Answer.SIGNATURE_NOT_VALID
     out_of_force = told is not None and told["status"] != "active"
     return Finding(
         file,
         sha256,
-        Answer.GENUINE if told else Answer.SIGNATURE_VALID if passed else Answer.SIGNATURE_NOT_VALID,
+        Answer.GENUINE if told else Answer.RECEIPT_VALID if receipt else answer,
         (f"permit_{told['status']}",) if told and out_of_force else tuple(report["reasons"]),
         tuple(unknown),
         level=first["level"],
@@ -109,6 +116,7 @@ def _judge(file: str, sha256: str, examination: Examination, has_lists: bool, lo
         signed_at=first["timestamped_at"] or first["signed_at"],
         status=told["status"] if told else None,
         status_at=told["at"] if told else None,
+        receipt=receipt,
     )
 
 

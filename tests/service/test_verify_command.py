@@ -24,6 +24,7 @@ from service.transparency.merkle import complete_subtrees, inclusion_proof, leaf
 from service.transparency.notes import ED25519, Checkpoint, LogKey, Verifier, sign_checkpoint
 from signing.render import render_document
 from signing.sign import sign_document
+from signing.statement import seal_statement
 
 PKI = throwaway_pki()
 LOG_KEY = Ed25519PrivateKey.generate()
@@ -223,6 +224,23 @@ def test_the_root_may_be_named_from_where_one_stands(
 ) -> None:
     monkeypatch.chdir(root.parent)
     assert verify(permit, options=("--trust", root.name))[0] == 0
+
+
+def receipt(verdict: str) -> bytes:
+    stated = {"verdict": verdict, "permit": {"number": "1/2"}, "checked_at": NOW.isoformat()}
+    return seal_statement(
+        stated, PKI.seal, signed_at=NOW, timestamper=local_timestamper(PKI.tsa, lambda: NOW)
+    )
+
+
+def test_a_receipt_is_told_by_its_seal(verify: Verify) -> None:
+    status, words = verify(receipt("genuine"))
+    assert status == 0
+    assert "A verification receipt: its signature is valid" in words
+    assert "Segel Elektronik (UJI)" in words
+    assert "Menyatakan / states: genuine, 1/2, 2026-11-23" in words
+    assert "look whose signature it is" in words
+    assert verify(receipt("genuine").replace(b"genuine", b"unknown"))[0] == 1
 
 
 def test_a_bundle_is_verified_after_the_service_is_gone(

@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 from pki import NOW, make_pki, throwaway_pki
 
-from keys.cms import DATA, digest_of, sign_content
+from keys.cms import DATA, sign_content
 from keys.revocation import Revocation, build_crl
 from keys.store import OpenKey
 from keys.timestamp import local_timestamper
+from signing.detached import sign_detached
 from signing.stamped import Fault, StampedReport, validate_stamped
 
 PKI = throwaway_pki()
@@ -17,9 +18,7 @@ CONTENT = b"sidik  berkas\n"
 
 
 def sign(key: OpenKey = PKI.seal, content: bytes = CONTENT) -> bytes:
-    chain = (key.certificate, *key.chain[:-1])
-    digest = hashlib.new(digest_of(key), content).digest()
-    return sign_content(key, DATA, digest, certificates=chain)
+    return sign_detached(content, key, signed_at=NOW, timestamper=None)
 
 
 def stamp(signature: bytes, tsa: OpenKey = PKI.tsa) -> bytes:
@@ -67,7 +66,8 @@ def test_a_strangers_seal_or_stamp_is_not_valid() -> None:
 
 
 def test_a_time_stamping_authority_seals_nothing() -> None:
-    signature = sign(PKI.tsa)
+    chain = (PKI.tsa.certificate, *PKI.tsa.chain[:-1])
+    signature = sign_content(PKI.tsa, DATA, hashlib.sha256(CONTENT).digest(), certificates=chain)
     assert validate(signature, stamp(signature)).fault is Fault.SIGNATURE
 
 
