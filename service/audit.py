@@ -2,12 +2,15 @@
 
 Appending locks the chain's head until the transaction ends, so append last. The chain proves that
 no event was changed, removed or slipped in; `verify_chain` names the first that was.
+
+An event's hash is over the hash before it and the digest of its body, which holds a nonce. So a stretch of
+the chain can be shown to a stranger with the bodies of some events and the mere digests of all others: a
+digest tells nothing, and the stranger can still walk from hash to hash.
 """
 
-import hashlib
-import json
+import secrets
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +20,7 @@ import sqlalchemy
 from sqlalchemy import JSON, Column
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from service.canonical import canonical, chained_hash, text_hash
 from service.database import UTCDateTime
 
 GENESIS = "0" * 64
@@ -46,6 +50,8 @@ class AuditEvent(SQLModel, table=True):
     subject_type: str
     subject_id: str = Field(index=True)
     data: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    nonce: str = Field(max_length=32)
+    """Random: it keeps the rest from being guessed by whoever is shown the body's digest."""
     previous_hash: str
     hash: str
 
@@ -82,6 +88,7 @@ def record_event(
         subject_type=subject_type,
         subject_id=str(subject_id),
         data=data or {},
+        nonce=secrets.token_hex(16),
         previous_hash=head.hash,
         hash="",
     )
@@ -94,16 +101,20 @@ def record_event(
 
 
 def event_hash(event: AuditEvent) -> str:
-    """Return the SHA-256 (hex) of the event's canonical JSON, which names the hash before it."""
+    """Return the event's hash (hex): of the hash before it and of its body's digest."""
     return _hash_of(event.model_dump())
 
 
 def _hash_of(row: Mapping[str, Any]) -> str:
-    fields = {name: value for name, value in row.items() if name != "hash"}
+    return chained_hash(row["previous_hash"], text_hash(event_body(row)))
+
+
+def event_body(row: Mapping[str, Any]) -> str:
+    """Return what an event says, without its place in the chain, as canonical JSON."""
+    fields = {name: value for name, value in row.items() if name not in ("hash", "previous_hash")}
     fields["at"] = row["at"].astimezone(UTC).isoformat()  # As it is read back, whatever zone it came in.
     fields["actor_id"] = str(row["actor_id"]) if row["actor_id"] else None
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return canonical(fields)
 
 
 def events_of(session: Session, subject_type: str, subject_id: uuid.UUID | str) -> list[AuditEvent]:
@@ -149,3 +160,11 @@ def read_chain(session: Session) -> Generator[ChainedEvent, None, None]:
             row = dict(event)
             yield ChainedEvent(row, is_next and event["hash"] == _hash_of(row))
             number, last_hash = event["number"], event["hash"]
+
+
+def read_stretch(session: Session, first: int, last: int | None = None) -> Iterator[AuditEvent]:
+    """Read the events from one number to another, or to the newest, in order."""
+    statement = select(AuditEvent).where(AuditEvent.number >= first).order_by(col(AuditEvent.number))
+    if last is not None:
+        statement = statement.where(AuditEvent.number <= last)
+    yield from session.exec(statement.execution_options(yield_per=1000))

@@ -1,18 +1,26 @@
 """`canting permits …`: what an operator does with issued permits."""
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, BinaryIO
 
 import typer
+from sqlmodel import Session, select
 
 from service import clock
 from service.accounts.access import SERVICE
 from service.console import Refused, opened, read_settings, require_schema, say
 from service.database import reading, transaction
+from service.permits.models import Permit, Status
 from service.permits.renewal import RenewalProgress, newest_renewal, start_renewal
+from service.permits.signer import open_operations_keys
 from service.pki.outside import stamps_until
 from service.pki.overview import own_tsa_end
+from service.pki.store import open_store
 
 permits_app = typer.Typer(no_args_is_help=True, help="Issued permits and how long they are proven.")
 
@@ -57,6 +65,63 @@ def permits_renewal(
             if progress.finished_at or not watch:
                 return
             time.sleep(WATCHED_EVERY)
+
+
+@permits_app.command("evidence")
+def permits_evidence(
+    number: Annotated[str, typer.Argument(help="The permit's number, as printed.")],
+    out: Annotated[Path, typer.Option(help="The ZIP file to write; one that exists is not overwritten.")],
+) -> None:
+    """Write all that was recorded of a permit into one sealed file, for a court; the giving is recorded."""
+    # Imported here, because they take as long as all commands together that need neither.
+    from service.operations import open_settings_storage
+    from service.permits.evidence_giving import Archive, give_evidence
+    from service.transparency.api import log_key
+
+    settings = read_settings()
+    keys = open_operations_keys(
+        open_store(settings), settings.operations_passphrase.get_secret_value(), clock.now
+    )
+    with opened(settings) as engine, _new_file(out) as file:
+        require_schema(engine)
+        archive = Archive(
+            engine,
+            open_settings_storage(settings),
+            keys,
+            log_key(settings, keys),
+            settings.outside_anchors,
+        )
+        _, chunks = give_evidence(
+            archive, lambda session: _find_issued(session, number), actor=SERVICE, now=clock.now()
+        )
+        file.writelines(chunks)
+    say(f"Bundel bukti ditulis ke {out}.", f"The evidence was written to {out}.")
+
+
+def _find_issued(session: Session, number: str) -> Permit:
+    wanted = "".join(number.split()).upper()
+    statement = select(Permit).where(Permit.number == wanted, Permit.status != Status.ISSUING)
+    permit = session.exec(statement).first()
+    if permit is None:
+        raise Refused("Tidak ada izin dengan nomor itu.", "No permit has that number.")
+    return permit
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Make a file for its owner alone, since it will hold personal data; it is gone again if that fails."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise Refused(
+            f"{path} tidak dapat dibuat, atau sudah ada.", f"{path} cannot be made, or exists already."
+        ) from error
+    with os.fdopen(descriptor, "wb") as file:
+        try:
+            yield file
+        except BaseException:
+            path.unlink()
+            raise
 
 
 def _line(progress: RenewalProgress, now: datetime) -> str:

@@ -7,7 +7,6 @@ row changed behind the service's back is found, and so is a trail that was rewri
 A seal tells nothing: rows carry random ids, and the trail is not public.
 """
 
-import hashlib
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from sqlmodel import Session, SQLModel
 
 from service import clock
 from service.audit import record_event
+from service.canonical import canonical, row_hash, text_hash
 
 ACTION = "rows_sealed"
 TOUCHED = "rows_to_seal"
@@ -70,8 +70,15 @@ def seal_of(sealed_table: SealedTable, row: Mapping[str, Any]) -> str:
 
 def whole_seal(sealed_table: SealedTable, row: Mapping[str, Any]) -> str:
     """Return the part of the seal that covers the whole row."""
-    values = [row[name] for name in sealed_table.columns]
-    return _digest([sealed_table.table.name, sealed_table.key_of(row), values])
+    columns = {name: row[name] for name in sealed_table.columns}
+    return row_hash(sealed_table.table.name, sealed_table.key_of(row), columns, _as_written)
+
+
+def as_sealed(sealed_table: SealedTable, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row's columns as JSON holds them: the seal can be computed from these alone."""
+    columns = {name: row[name] for name in sealed_table.columns}
+    written: dict[str, Any] = json.loads(canonical(columns, _as_written))
+    return written
 
 
 def altered_columns(sealed_table: SealedTable, row: Mapping[str, Any], seal: str) -> list[str]:
@@ -88,10 +95,7 @@ def altered_columns(sealed_table: SealedTable, row: Mapping[str, Any], seal: str
 
 
 def _digest(value: Any) -> str:
-    canonical = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_written
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return text_hash(canonical(value, _as_written))
 
 
 def _as_written(value: Any) -> str:

@@ -83,9 +83,9 @@ def judge_archived(signature: EmbeddedPdfSignature, trust: Trust, at: datetime) 
     if found.signature is None or (time_stamp_tokens(signature) and not found.proven_at):
         return found
     proven_at = found.proven_at or at
-    late = _revoked(found.signature.path, crls, proven_at)
+    late = is_revoked(found.signature.path, crls, proven_at)
     if found.own_stamp:
-        late = late or _revoked(found.own_stamp.path, crls, at)
+        late = late or is_revoked(found.own_stamp.path, crls, at)
     passed = found.sub_indication is AdESPassed.OK
     return replace(
         found,
@@ -115,7 +115,7 @@ def _judge_stamp(
         )
     )
     judged = rest_on(Judged(result.ades_subindic, at, trust, path=(certificate,)), result.api_status)
-    late = result.ades_subindic is AdESPassed.OK and _revoked(judged.path, late_crls, at)
+    late = result.ades_subindic is AdESPassed.OK and is_revoked(judged.path, late_crls, at)
     return replace(judged, sub_indication=AdESIndeterminate.REVOKED_NO_POE) if late else judged
 
 
@@ -125,7 +125,7 @@ def stamped_at(stamp: EmbeddedPdfSignature) -> datetime:
     return at
 
 
-def _revoked(
+def is_revoked(
     certificates: Sequence[asn1_x509.Certificate], crls: Sequence[CRLContainer], at: datetime
 ) -> bool:
     """Tell whether any list, however late, says that one of the certificates was revoked at the time."""

@@ -13,7 +13,7 @@ from cryptography import x509
 from pyhanko.sign.general import extract_certificate_info
 from pyhanko.sign.validation.policy_decl import LocalKnowledge
 
-from keys.cms import DATA, sign_content
+from keys.cms import DATA, digest_of, sign_content
 from keys.store import OpenKey
 from keys.timestamp import Timestamper
 from signing.judgement import judge_signature, time_stamp_tokens
@@ -43,7 +43,7 @@ def sign_detached(
     return sign_content(
         signer,
         DATA,
-        hashlib.sha256(content).digest(),
+        hashlib.new(digest_of(signer), content).digest(),
         certificates=embedded_certificates(signer),
         unsigned_attributes=lambda value: time_stamp_attributes(value, timestamper, lambda _error: None),
     )
@@ -87,7 +87,8 @@ def validate_detached(
         signed_data = cms.ContentInfo.load(signature, strict=True)["content"]
         certificate = extract_certificate_info(signed_data).signer_cert
         (signer_info,) = signed_data["signer_infos"]
-        detached = _Detached(signed_data, signer_info, hashlib.sha256(content).digest())
+        algorithm = signer_info["digest_algorithm"]["algorithm"].native
+        detached = _Detached(signed_data, signer_info, hashlib.new(algorithm, content).digest())
         judgement = judge_signature(detached, trust, at)
         found = judge_in_force(certificate, judgement)
         indication, name = indicate(found, ())

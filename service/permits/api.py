@@ -4,7 +4,7 @@ import uuid
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlmodel import col, select
@@ -16,6 +16,7 @@ from service.database import SessionDep, reading
 from service.errors import NotFound, refusals
 from service.permits.compose import DATA_SCHEMA
 from service.permits.documents import PermitNotFound, document_response, find_readable
+from service.permits.evidence_giving import evidence_response
 from service.permits.issue import sign_application
 from service.permits.log_proof import prove_permit, write_proof
 from service.permits.models import Permit, StatusList
@@ -166,6 +167,20 @@ def my_permits(
 def document(code: Code, actor: Reader, session: SessionDep, storage: StorageDep) -> Response:
     """The signed PDF, byte for byte."""
     return document_response(session, storage, find_readable(session, code, actor))
+
+
+@router.get(
+    "/permits/{code}/evidence",
+    summary="Download a permit's evidence",
+    response_class=Response,
+    responses={200: {"content": {"application/zip": {}}}, **refusals(404, 409, 503)},
+)
+def evidence(request: Request, code: Code, actor: Reader) -> Response:
+    """All that was recorded of a permit, sealed, for its holder and for officers who may open its case.
+
+    Each giving is recorded in the audit trail.
+    """
+    return evidence_response(request, code, actor)
 
 
 @router.get("/permits/{code}/log-proof", summary="Prove a permit's entries in the log")

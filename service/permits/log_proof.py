@@ -1,6 +1,7 @@
 """The proof that what is said of a permit stands in the log: for the API, for receipts and for bundles."""
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
@@ -12,7 +13,7 @@ from service.transparency.notes import LogKey
 
 @dataclass(frozen=True, slots=True)
 class PermitProof:
-    """A checkpoint, and the proof for each of a permit's leaves that leads to it, oldest first."""
+    """A checkpoint, and the proof for each leaf that leads to it, oldest first."""
 
     checkpoint: str
     """The signed note (C2SP tlog-checkpoint)."""
@@ -20,16 +21,25 @@ class PermitProof:
 
 
 def prove_permit(session: Session, permit: Permit, key: LogKey) -> PermitProof:
-    """Prove every leaf that tells of the permit: its document versions and its statuses.
+    """Prove every leaf that tells of the permit: its document versions and its statuses."""
+    return prove_entries(session, entries_of(session, permit), log_size(session), key)
 
-    A leaf that cannot be proven is left out: then the log is damaged, and no verdict is `genuine`.
-    """
-    size, indexes = log_size(session), set[int | None]()
+
+def entries_of(session: Session, permit: Permit) -> set[int]:
+    """Return the indexes of the leaves that tell of the permit."""
+    indexes = set[int | None]()
     for table in (DocumentVersion, StatusChange):
         statement = select(table.log_index).where(col(table.permit_id) == permit.id)
         indexes |= set(session.exec(statement))
-    told = sorted(index for index in indexes if index is not None)
-    proofs = [prove_inclusion(session, index, size) for index in told]
+    return {index for index in indexes if index is not None}
+
+
+def prove_entries(session: Session, indexes: Iterable[int], size: int, key: LogKey) -> PermitProof:
+    """Prove that leaves stand in the log of `size` leaves.
+
+    A leaf that cannot be proven is left out: then the log is damaged, and no verdict is `genuine`.
+    """
+    proofs = [prove_inclusion(session, index, size) for index in sorted(indexes)]
     checkpoint = signed_checkpoint(session, key, size)
     return PermitProof(checkpoint, tuple(proof for proof in proofs if proof is not None))
 

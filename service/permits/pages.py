@@ -14,6 +14,7 @@ from service.clock import now
 from service.database import SessionDep, reading, transaction
 from service.errors import Conflict, FieldProblem, InvalidInput, ServiceError, translate_foreign
 from service.permits.documents import document_response, find_readable
+from service.permits.evidence_giving import evidence_response, may_have_evidence
 from service.permits.issue import finish_issuance, sign_application, unfinished_issuances
 from service.permits.models import Kind, Permit, Status
 from service.permits.reconcile import last_reconciliation
@@ -234,6 +235,7 @@ def _permit_page(
         public=public,
         version=current_version(session, permit),
         history=status_history(session, permit),
+        may_have_evidence=may_have_evidence(session, permit, actor),
         reasons=get_revision(session, permit.revision_id).permit_type.revocation_reasons,
         may_suspend=may_decide and permit.status == Status.ACTIVE,
         may_reinstate=may_decide and permit.status == Status.SUSPENDED,
@@ -247,6 +249,12 @@ def _permit_page(
 def download(code: str, actor: Reader, session: SessionDep, storage: StorageDep) -> Response:
     """Give the signed document, byte for byte as registered."""
     return document_response(session, storage, find_readable(session, code, actor))
+
+
+@router.get("/permits/{code}/evidence")
+def evidence(request: Request, code: str, actor: Reader) -> Response:
+    """Give the bundle that proves the permit without this service."""
+    return evidence_response(request, code, actor)
 
 
 # The officers' register ---------------------------------------------------------------------------

@@ -17,10 +17,11 @@ from sqlalchemy import Table, select
 from sqlmodel import Session, SQLModel
 
 from service.audit import GENESIS, AuditHead, read_chain
+from service.canonical import committed_hash
 from service.permits.models import DocumentVersion, NumberCounter, Permit, Status, StatusChange
 from service.seals import ACTION, SEALED, SealedTable, altered_columns
 from service.storage import SHA256_HEX
-from service.transparency.log import AUDIT_TRAIL, audit_commitment, code_hash
+from service.transparency.log import AUDIT_TRAIL, code_hash
 from service.transparency.merkle import complete_subtrees, leaf_hash
 from service.transparency.models import LogEntry, LogHead, LogNode
 
@@ -166,7 +167,7 @@ def _broken_promises(row: Mapping[str, Any], trail: _Trail) -> Iterator[str]:
         yield "logged_at"
     number = leaf.get("audit_event", 0)
     event_hash = trail.hashes.get(number, GENESIS if number == 0 else "")
-    if audit_commitment(row["nonce"], event_hash) != leaf.get("audit_commitment"):
+    if committed_hash(row["nonce"], event_hash) != leaf.get("audit_commitment"):
         yield "nonce"
         # Either the nonce was changed, or the trail up to that event is not the one the leaf committed to.
         yield f"audit_event {number}"

@@ -6,9 +6,9 @@ holds, and the hash of event `audit_event`. Appending locks the log's head until
 ends, so the leaf, the register's row and the audit event stand or fall together.
 """
 
-import hashlib
 import json
 import secrets
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import tuple_
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from service.audit import AuditHead
+from service.canonical import canonical, committed_hash, text_hash
 from service.seals import seal_written
 from service.transparency.merkle import (
     NodeReader,
@@ -81,10 +82,10 @@ def append_entry(session: Session, kind: str, facts: Mapping[str, Any], now: dat
         "kind": kind,
         "at": now.astimezone(UTC).isoformat(),
         "audit_event": audit.number,
-        "audit_commitment": audit_commitment(nonce, audit.hash),
+        "audit_commitment": committed_hash(nonce, audit.hash),
         **facts,
     }
-    index, text = head.size, json.dumps(leaf, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    index, text = head.size, canonical(leaf)
     assert len(text.encode()) <= LARGEST_ENTRY
     hashed = leaf_hash(text.encode())
     session.add(LogEntry(index=index, leaf=text, leaf_hash=hashed.hex(), logged_at=now, nonce=nonce))
@@ -100,14 +101,9 @@ def _audit_head(session: Session) -> AuditHead:
     return session.exec(select(AuditHead).where(AuditHead.id == 1)).one()
 
 
-def audit_commitment(nonce: str, event_hash: str) -> str:
-    """Return the commitment (hex) of a leaf to the audit event with this hash."""
-    return hashlib.sha256(f"{nonce}{event_hash}".encode()).hexdigest()
-
-
 def code_hash(code: str) -> str:
     """Return how a leaf names a permit: the SHA-256 (hex) of its public code, which nobody can guess."""
-    return hashlib.sha256(code.encode()).hexdigest()
+    return text_hash(code)
 
 
 def commit_audit_trail(session: Session, now: datetime) -> int | None:
@@ -150,6 +146,27 @@ def prove_inclusion(session: Session, index: int, size: int | None = None) -> In
     return InclusionProof(entry.leaf, index, size, tuple(item.hex() for item in path), root.hex())
 
 
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """That the leaf at `index` commits to audit event `audit_event`, whose hash the nonce opens."""
+
+    index: int
+    audit_event: int
+    nonce: str
+
+
+def find_commitment(session: Session, number: int) -> Commitment | None:
+    """Find the first leaf that commits to the audit trail with event `number` in it; None before there is."""
+
+    def event_of(index: int) -> int:
+        event: int = json.loads(session.get_one(LogEntry, index).leaf)["audit_event"]
+        return event
+
+    index = bisect_left(range(log_size(session)), number, key=event_of)
+    entry = session.get(LogEntry, index)
+    return Commitment(index, event_of(index), entry.nonce) if entry else None
+
+
 def prove_consistency(session: Session, first: int, second: int) -> list[bytes] | None:
     """Prove that the log of `first` leaves is a prefix of that of `second`; None for sizes it never had."""
     if not 0 < first <= second <= log_size(session):
@@ -172,6 +189,12 @@ def signed_checkpoint(session: Session, key: LogKey, size: int | None = None) ->
     cosigned = select(LogWitness).where(LogWitness.size == size, LogWitness.root == state.root.hex())
     lines = [row.cosignature for row in session.exec(cosigned.order_by(col(LogWitness.name)))]
     return sign_checkpoint(state, key) + "".join(lines)
+
+
+def witnessed_size(session: Session, at_least: int) -> int | None:
+    """Return the largest size that a witness was seen to cosign, if it is `at_least` so large."""
+    size = session.exec(select(func.max(LogWitness.size)).where(LogWitness.size >= at_least)).one()
+    return size if size is not None and size <= log_size(session) else None
 
 
 def read_tile(session: Session, level: int, index: int, width: int) -> bytes | None:

@@ -1,4 +1,4 @@
-"""The child that examines strangers' files. Run as a program by `sandbox`; imports no web and no SQL.
+"""The child that examines strangers' files and bundles; `sandbox` runs it. It imports no web and no SQL.
 
 It warms up once, then forks for every file: the fork has its own memory and time, no file to write and
 nothing to lose, so a hostile file costs its own fork only. Nothing here reaches a network.
@@ -24,6 +24,7 @@ from typing import Any
 
 from cryptography import x509
 
+from service.verification.evidence import examine_bundle
 from signing.detached import validate_detached
 from signing.errors import UnreadableDocument
 from signing.etsi_report import write_report
@@ -33,7 +34,7 @@ from signing.statement import open_statement
 from signing.trust import TIME_ANCHOR_FILES
 from signing.validate import ValidationReport, validate_document
 
-ENCODINGS = ("ascii", "idna", "latin_1", "utf_16", "utf_16_be", "utf_16_le", "utf_32_be")
+ENCODINGS = ("ascii", "cp437", "idna", "latin_1", "utf_16", "utf_16_be", "utf_16_le", "utf_32_be")
 LAZY_MODULES = (
     "_strptime",
     "cryptography.hazmat.backends.openssl",
@@ -96,10 +97,14 @@ def examine_connection(connection: socket.socket) -> None:
             theirs = sorted(Path(request["outside"]).glob("*.pem"))
             anchors = b"\n".join(path.read_bytes() for path in theirs)
         limit(seconds=request["seconds"], memory=request["memory"])
-        *crls, pdf = (_read_part(stream) for _ in range(request["crls"] + 1))
+        *crls, data = (_read_part(stream) for _ in range(request["crls"] + 1))
         try:
-            at, detailed = datetime.fromisoformat(request["at"]), request.get("detailed", False)
-            answer = examine(pdf, anchors, at, crls, time_anchors, detailed=detailed)
+            at = datetime.fromisoformat(request["at"])
+            if request.get("bundle"):
+                answer = examine_bundle(data, anchors, at, crls)
+            else:
+                detailed = request.get("detailed", False)
+                answer = examine(data, anchors, at, crls, time_anchors, detailed=detailed)
         except Exception as error:  # What no check foresaw is our fault, and no verdict.
             answer = {"error": "examiner_fault", "kind": type(error).__name__}
         stream.write(json.dumps(answer, default=_encode).encode())

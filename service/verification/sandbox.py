@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from service.verification.examination import Examination, KnownExaminations
 from service.verification.examiner import LENGTH, READY
@@ -21,6 +22,8 @@ SECONDS = 3.0
 """The budget in wall time, published to verifiers."""
 MEMORY = 256 * 1024 * 1024
 """The budget in bytes beyond the warm examiner's own."""
+BUNDLE_SECONDS, BUNDLE_MEMORY = 60.0, 1024 * 1024 * 1024
+"""The same for an evidence bundle, which holds every version of a document."""
 GRACE = 0.5
 START_SECONDS = 60
 """How long a cold examiner may take to become ready, on a machine under load."""
@@ -39,8 +42,8 @@ class Sandbox:
     def __init__(
         self, anchors: Path, outside: Path | None = None, *, seconds: float = SECONDS, memory: int = MEMORY
     ) -> None:
-        self.anchors = anchors
-        self.outside = outside
+        self.anchors = anchors.absolute()  # The examiner works in another folder.
+        self.outside = outside.absolute() if outside else None
         self.seconds = seconds
         self.memory = memory
         self.known = KnownExaminations()
@@ -70,12 +73,13 @@ class Sandbox:
         Each check is told of if `detailed`.
         Never raises for anything the file does.
         """
-        if not self._places.acquire(timeout=self.seconds):
-            return Examination(None, "busy")
-        try:
-            return self._examine(pdf, at, crls, by_others=by_others, detailed=detailed)
-        finally:
-            self._places.release()
+        outside = str(self.outside) if by_others and self.outside else None
+        return self._examine(pdf, at, crls, {"outside": outside, "detailed": detailed})
+
+    def examine_bundle(self, bundle: bytes, at: datetime, crls: Sequence[bytes] = ()) -> Examination:
+        """Examine an evidence bundle (`verification.evidence`) in the same way, within its own budget."""
+        budget = {"seconds": BUNDLE_SECONDS, "memory": BUNDLE_MEMORY}
+        return self._examine(bundle, at, crls, {"bundle": True, **budget})
 
     def close(self) -> None:
         """Stop the examiner."""
@@ -83,8 +87,16 @@ class Sandbox:
             self._stop()
 
     def _examine(
-        self, pdf: bytes, at: datetime, crls: Sequence[bytes], *, by_others: bool, detailed: bool
+        self, data: bytes, at: datetime, crls: Sequence[bytes], more: Mapping[str, Any]
     ) -> Examination:
+        if not self._places.acquire(timeout=self.seconds):
+            return Examination(None, "busy")
+        try:
+            return self._ask(data, at, crls, more)
+        finally:
+            self._places.release()
+
+    def _ask(self, data: bytes, at: datetime, crls: Sequence[bytes], more: Mapping[str, Any]) -> Examination:
         ours, theirs = socket.socketpair()
         with ours:
             try:
@@ -93,17 +105,16 @@ class Sandbox:
             except OSError:
                 return Examination(None, "stopped")
             begin = time.monotonic()
-            ours.settimeout(self.seconds + GRACE)
-            head = {
+            head: dict[str, Any] = {
                 "seconds": self.seconds,
                 "memory": self.memory,
                 "anchors": str(self.anchors),
-                "outside": str(self.outside) if by_others and self.outside else None,
                 "at": at.isoformat(),
                 "crls": len(crls),
-                "detailed": detailed,
+                **more,
             }
-            parts = b"".join(LENGTH.pack(len(part)) + part for part in (*crls, pdf))
+            ours.settimeout(head["seconds"] + GRACE)
+            parts = b"".join(LENGTH.pack(len(part)) + part for part in (*crls, data))
             try:
                 ours.sendall(json.dumps(head).encode() + b"\n" + parts)
                 answer = _read_all(ours)
@@ -113,7 +124,7 @@ class Sandbox:
                 return Examination(None, "stopped")
         if not answer:
             spent = time.monotonic() - begin
-            return Examination(None, "time_limit" if spent >= self.seconds else "stopped")
+            return Examination(None, "time_limit" if spent >= head["seconds"] else "stopped")
         findings = json.loads(answer)
         if "error" in findings:
             return Examination(None, str(findings["error"]))

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from sqlmodel import Session, col, update
 
-from service.audit import AuditChainBroken, AuditEvent, AuditHead, record_event, verify_chain
+from service.audit import (
+    AuditChainBroken,
+    AuditEvent,
+    AuditHead,
+    event_body,
+    read_stretch,
+    record_event,
+    verify_chain,
+)
+from service.canonical import chained_hash, text_hash
 from service.clock import CITY_TIMEZONE
 
 
@@ -40,6 +49,22 @@ def test_a_changed_event_is_named(session: Session, now: datetime, change: Mappi
     with pytest.raises(AuditChainBroken) as broken:
         verify_chain(session)
     assert broken.value.number == 2
+
+
+def test_equal_events_have_digests_that_tell_nothing(session: Session, now: datetime) -> None:
+    bodies = [event_body(record(session, now).model_dump()) for _ in range(2)]
+    assert len({text_hash(body) for body in bodies}) == 2
+    assert all("previous_hash" not in body for body in bodies)
+
+
+def test_a_stretch_can_be_walked_by_digests_alone(session: Session, now: datetime) -> None:
+    for _ in range(4):
+        record(session, now)
+    first, *others = read_stretch(session, 2, 4)
+    value = first.hash
+    for event in others:
+        value = chained_hash(value, text_hash(event_body(event.model_dump())))
+    assert (value, [event.number for event in others]) == (others[-1].hash, [3, 4])
 
 
 def test_events_cut_off_at_the_end_are_noticed(session: Session, now: datetime) -> None:

@@ -44,6 +44,17 @@ def test_a_statement_comes_back_and_its_seal_passes(stamped: bool, level: str) -
     assert report.signature.signer_certificate == PKI.seal.certificate.public_bytes(Encoding.DER)
 
 
+@pytest.mark.parametrize("algorithm", ["p384", "rsa3072"])
+def test_a_seal_may_be_of_any_algorithm(algorithm: str) -> None:
+    pki = make_pki(algorithm=algorithm)
+    _, content, signature = open_statement(
+        seal_statement(
+            STATEMENT, pki.seal, signed_at=NOW, timestamper=local_timestamper(pki.tsa, lambda: NOW)
+        )
+    )
+    assert validate_detached(content, signature, pki.trust_anchors, at=NOW).indication == "TOTAL-PASSED"
+
+
 def test_a_time_stamp_outlives_the_seals_certificate() -> None:
     assert judge(sealed(), years=4).indication == "TOTAL-PASSED"
     assert judge(sealed(stamped=False), years=4).indication == "INDETERMINATE"

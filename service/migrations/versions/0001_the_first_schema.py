@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("subject_type", sa.String(), nullable=False),
         sa.Column("subject_id", sa.String(), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
         sa.Column("previous_hash", sa.String(), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("number"),

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from service.audit import AuditHead, record_event
+from service.audit import AuditHead, read_stretch, record_event
+from service.canonical import committed_hash
 from service.database import reading, transaction
 from service.transparency import log
 from service.transparency.models import LogEntry, LogNode, LogWitness
@@ -24,6 +25,32 @@ def test_every_entry_is_proven(session: Session, now: datetime) -> None:
         assert proof is not None
         assert (proof.index, proof.size) == (index, 9)
     assert log.prove_inclusion(session, 9) is None
+
+
+def test_the_leaf_that_commits_to_an_event_is_the_first_after_it(session: Session, now: datetime) -> None:
+    def record() -> int:
+        return record_event(
+            session,
+            action="tested",
+            subject_type="test",
+            subject_id="1",
+            actor_id=None,
+            actor_name="Siti Contoh",
+            actor_role="citizen",
+            now=now,
+        ).number
+
+    assert log.find_commitment(session, 1) is None
+    for index in range(5):
+        number = record()
+        log.append_entry(session, "test", {}, now)
+        found = log.find_commitment(session, number)
+        assert found
+        event = next(iter(read_stretch(session, found.audit_event, found.audit_event)))
+        leaf = json.loads(session.get_one(LogEntry, index).leaf)
+        assert found.index == index
+        assert leaf["audit_commitment"] == committed_hash(found.nonce, event.hash)
+    assert log.find_commitment(session, record()) is None
 
 
 def test_a_changed_leaf_is_no_longer_included(session: Session, now: datetime) -> None:
@@ -81,7 +108,7 @@ def test_leaves_say_when_what_and_what_the_audit_trail_was(session: Session, now
         "at": "2026-11-23T03:00:00+00:00",
         "sha256": "ab",
         "audit_event": head.number,
-        "audit_commitment": log.audit_commitment(entry.nonce, head.hash),
+        "audit_commitment": committed_hash(entry.nonce, head.hash),
     }
     assert head.hash not in entry.leaf
 
