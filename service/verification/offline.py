@@ -48,7 +48,8 @@ class Finding:
     answer: Answer
     reasons: tuple[str, ...]
     not_checked: tuple[str, ...]
-    """`register`, `revocation`, `later_status`, `seal`, `log_key`, `trail_not_logged`, `rows_without_seal`."""
+    """`register`, `revocation`, `later_status`, `seal`, `log_key`, `trail_not_logged` or `rows_without_seal`:
+    what the answer does not rest on."""
     level: str | None = None
     signer: str | None = None
     signed_at: str | None = None

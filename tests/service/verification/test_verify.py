@@ -137,7 +137,7 @@ def test_a_registered_document_that_was_not_examined_is_not_genuine(
     with closing(Sandbox(key_folder, seconds=0.001)) as sandbox:
         found = verification_of(engine, sandbox, issued.pdf)
     assert (found.verdict, found.signature) == (Verdict.UNDECIDED, None)
-    assert found.reasons == ("time_limit",)
+    assert found.reasons in {("time_limit",), ("stopped",)}
     assert found.log == {"index": 0, "included": True}
     assert found.permit is not None
     assert found.checked_at == NOW
