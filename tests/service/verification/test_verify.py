@@ -2,7 +2,9 @@
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import cases
 import pikepdf
@@ -17,17 +19,17 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from service.database import reading, transaction
+from service.permits.models import DocumentVersion
 from service.transparency.models import LogEntry
 from service.verification.sandbox import Sandbox
-from service.verification.verify import Reader, Verdict, verify_file
+from service.verification.verify import Reader, Verdict, Verification, verify_file
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 READER = Reader("id", "http://testserver")
 
 
 def verdict_of(engine: Engine, sandbox: Sandbox, pdf: bytes) -> str:
-    with reading(engine) as session:
-        return verify_file(session, sandbox, pdf, now=NOW, reader=READER).verdict
+    return verification_of(engine, sandbox, pdf).verdict
 
 
 def any_pdf() -> bytes:
@@ -99,7 +101,60 @@ def test_what_is_not_in_the_log_is_not_genuine(
     with transaction(engine) as session:
         entry = session.exec(select(LogEntry)).one()
         entry.leaf = entry.leaf.replace('"active"', '"voided"')
-    assert verdict_of(engine, sandbox, issued.pdf) == Verdict.UNDECIDED
+    found = verification_of(engine, sandbox, issued.pdf)
+    assert (found.verdict, found.reasons) == (Verdict.UNDECIDED, ("not_in_log",))
+    assert found.log == {"index": 0, "included": False}
+    assert_all_but_the_verdict_is_told(found)
+
+
+def test_a_version_without_a_place_in_the_log_is_not_genuine(
+    engine: Engine, sandbox: Sandbox, issued: cases.Issued
+) -> None:
+    with transaction(engine) as session:
+        session.exec(select(DocumentVersion)).one().log_index = None
+    found = verification_of(engine, sandbox, issued.pdf)
+    assert (found.verdict, found.reasons) == (Verdict.UNDECIDED, ("not_in_log",))
+    assert found.log == {"index": None, "included": False}
+
+
+def test_a_registered_document_whose_signature_does_not_pass_is_not_genuine(
+    engine: Engine, issued: cases.Issued, tmp_path: Path
+) -> None:
+    """The authority that the signature rests on is trusted no more."""
+    strangers = tmp_path / "root.pem"
+    strangers.write_bytes(cases.make_keys(tmp_path / "keys", NOW).folder.joinpath("root.pem").read_bytes())
+    with closing(Sandbox(strangers, seconds=30)) as sandbox:
+        found = verification_of(engine, sandbox, issued.pdf)
+    assert found.verdict == Verdict.UNDECIDED
+    assert found.reasons == ("signature_not_passed", "no_certificate_chain_found")
+    assert found.log == {"index": 0, "included": True}
+    assert_all_but_the_verdict_is_told(found)
+
+
+def test_a_registered_document_that_was_not_examined_is_not_genuine(
+    engine: Engine, key_folder: Path, issued: cases.Issued
+) -> None:
+    with closing(Sandbox(key_folder, seconds=30, memory=2**20)) as sandbox:
+        found = verification_of(engine, sandbox, issued.pdf)
+    assert (found.verdict, found.signature) == (Verdict.UNDECIDED, None)
+    assert found.reasons in {("memory_limit",), ("stopped",)}
+    assert found.log == {"index": 0, "included": True}
+    assert found.permit is not None
+    assert found.checked_at == NOW
+
+
+def verification_of(engine: Engine, sandbox: Sandbox, pdf: bytes) -> Verification:
+    with reading(engine) as session:
+        return verify_file(session, sandbox, pdf, now=NOW, reader=READER)
+
+
+def assert_all_but_the_verdict_is_told(found: Verification) -> None:
+    """The register speaks all the same: what is missing is a proof, not the permit."""
+    assert found.checked_at == NOW
+    assert found.permit is not None
+    assert found.permit.holder == "Siti Contoh, A.Md.Keb."
+    assert found.signature is not None
+    assert found.signature.signer == found.permit.signer
 
 
 @pytest.fixture
