@@ -13,7 +13,7 @@ from service.applications.workflow import APPLICANT_ROLE, State
 from service.clock import city_date
 from service.database import reading
 from service.mail import MailMessage
-from service.permits.models import Permit, Status
+from service.permits.models import Permit, Status, StatusList
 from service.permits.reconcile import last_reconciliation
 from service.permits.register import document_health
 from service.transparency.log import log_size
@@ -45,6 +45,7 @@ def count_figures(engine: Engine, now: datetime, witnesses: Sequence[str] = ()) 
         silence = longest_silence(session, witnesses, now) if witnesses else None
         log_leaves = log_size(session)
         levels = document_health(session).by_level
+        oldest_list = session.exec(select(func.min(StatusList.issued_at))).one()
         failed_mails = select(func.count()).where(col(MailMessage.failed_at).is_not(None))
         plain = {
             "cases_overdue": ("Cases that an office holds beyond the step's last day", overdue),
@@ -72,6 +73,9 @@ def count_figures(engine: Engine, now: datetime, witnesses: Sequence[str] = ()) 
         Gauge("canting_discrepancies", meaning, registry=registry).set(reconciliation.count)
         age = Gauge("canting_reconciliation_age_seconds", "Since the last reconciliation", registry=registry)
         age.set((now - reconciliation.finished_at).total_seconds())
+    if oldest_list is not None:
+        age = Gauge("canting_status_list_age_seconds", "Since the oldest status list", registry=registry)
+        age.set((now - oldest_list).total_seconds())
     failed_jobs = Gauge("canting_jobs_failed", "Background work that was given up", registry=registry)
     failed_jobs.set(jobs.count_failed_jobs(engine))
     return generate_latest(registry)

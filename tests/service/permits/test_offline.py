@@ -19,6 +19,7 @@ from sqlmodel import col, select, update
 from keys.software import SoftwareKeyStore
 from service.accounts.access import Actor
 from service.database import reading, transaction
+from service.metrics import count_figures
 from service.permits import offline
 from service.permits.issue import Workshop
 from service.permits.models import Permit, StatusList
@@ -187,4 +188,6 @@ def test_lists_are_signed_anew_each_time(engine: Engine, workshop: Workshop, now
         with reading(engine) as reader:
             rows = reader.exec(select(StatusList)).all()
         assert {row.issued_at for row in rows} == {moment}
+        later = count_figures(engine, moment + timedelta(minutes=2)).decode()
+        assert "canting_status_list_age_seconds 120.0" in later
         assert {claims_of(row.token)[6] for row in rows} == {int(moment.timestamp())}
