@@ -51,7 +51,7 @@ def verification_receipt() -> PermitDocument:
         v=1,
         service=PRINTING.base_url,
         checked_at=datetime(2026, 11, 23, 3, 0, tzinfo=UTC),
-        asked=Asked(code="0123456789ABCDEFGHJKMNPQRS", on=date(2026, 11, 24)),
+        asked=Asked(code="0123456789ABCDEFGHJKMNPQRS", on=date(2026, 11, 22)),
         verdict="registered",
         reasons=["registered"],
         policy=None,

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from service.accounts.access import PUBLIC, Actor, allow
-from service.clock import now
+from service.clock import city_date, now
 from service.errors import FieldProblem, InvalidInput, refusals
 from service.verification.answers import EXAMPLE_PERMIT, PermitAnswer, permit_answer
 from service.verification.batch import Batch, Batches, Line, Verifying
@@ -140,7 +140,9 @@ def start_batch(batches: Batches, verifying: Verifying, file: UploadFile) -> str
     if is_zip(head):
         return batches.start_zip(file.file, list_entries(file.file), verifying)
     data = head + file.file.read()
-    return batches.start_table(hashlib.sha256(data).hexdigest(), read_table(data), verifying)
+    return batches.start_table(
+        hashlib.sha256(data).hexdigest(), read_table(data, city_date(now())), verifying
+    )
 
 
 def batch_answer(secret: str, batch: Batch) -> BatchAnswer:

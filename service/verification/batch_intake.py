@@ -22,7 +22,7 @@ MAX_DIRECTORY_BYTES = 1024 * 1024
 MAX_NAME = 100
 """Characters of a file's name that are kept."""
 NOT_A_PDF, DAMAGED, ENCRYPTED, TOO_LARGE = "not_a_pdf", "entry_damaged", "entry_encrypted", "entry_too_large"
-NO_DAY, NOTHING_ASKED = "day_not_read", "nothing_asked"
+NO_DAY, NOTHING_ASKED, DAY_TO_COME = "day_not_read", "nothing_asked", "day_to_come"
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65535
 _ZIP64 = b"PK\x06\x07"
 _COLUMNS = {
@@ -124,8 +124,11 @@ def _require_small_directory(file: BinaryIO) -> None:
 # A table --------------------------------------------------------------------------------------
 
 
-def read_table(data: bytes) -> list[Question]:
-    """Read a table (CSV) of `kode` or `nomor` and `tanggal_terbit`, and `pada`. Raises InvalidInput."""
+def read_table(data: bytes, today: date) -> list[Question]:
+    """Read a table (CSV) of `kode` or `nomor` and `tanggal_terbit`, and `pada`. Raises InvalidInput.
+
+    A day to come is not answered, because the answer can be had under the seal.
+    """
     if len(data) > MAX_TABLE_BYTES:
         raise _refusal("Tabel ini terlalu besar.", "This table is too large.")
     try:
@@ -142,7 +145,7 @@ def read_table(data: bytes) -> list[Question]:
         )
     lines = [dict(zip(names, row, strict=False)) for row in rows[1:] if any(cell.strip() for cell in row)]
     _require_count(len(lines))
-    questions = [_question(line) for line in lines]
+    questions = [_question(line, today) for line in lines]
     if sum(bool(each.number) for each in questions) > MAX_NUMBERS:
         raise _refusal(
             f"Sekali unggah paling banyak {MAX_NUMBERS} nomor. Kode verifikasi tidak dibatasi demikian.",
@@ -151,7 +154,7 @@ def read_table(data: bytes) -> list[Question]:
     return questions
 
 
-def _question(line: dict[str, str]) -> Question:
+def _question(line: dict[str, str], today: date) -> Question:
     cells = {name: value.strip() for name, value in line.items()}
     code, number = shown_name(cells.get("code", "")), shown_name(cells.get("number", ""))
     issued_on, on = (_read_day(cells.get(name, "")) for name in ("issued_on", "on"))
@@ -159,7 +162,8 @@ def _question(line: dict[str, str]) -> Question:
         return Question(fault=NOTHING_ASKED)
     if (cells.get("on") and on is None) or (not code and issued_on is None):
         return Question(code, "" if code else number, fault=NO_DAY)
-    return Question(code, "" if code else number, issued_on, on)
+    fault = DAY_TO_COME if on is not None and on > today else None
+    return Question(code, "" if code else number, issued_on, on, fault)
 
 
 def _read_day(text: str) -> date | None:

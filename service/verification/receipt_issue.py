@@ -16,7 +16,7 @@ from sqlmodel import Session
 from service.catalogue.format import City
 from service.catalogue.models import active_city
 from service.clock import CITY_TIMEZONE, city_date
-from service.errors import Conflict
+from service.errors import Conflict, FieldProblem, InvalidInput
 from service.permits.compose import Printing, letterhead_of
 from service.permits.log_proof import prove_permit
 from service.permits.numbering import spaced_code
@@ -90,7 +90,16 @@ def finding_of_file(verification: Verification, pdf: bytes) -> Finding:
 
 
 def finding_of_register(asked: Asked, code: str, checked_at: datetime) -> Finding:
-    """Return what a look-up by code or number found: the permit with this public code."""
+    """Return what a look-up by code or number found: the permit with this public code.
+
+    Raises InvalidInput for a day to come: of that a seal can say nothing.
+    """
+    if asked.on is not None and asked.on > city_date(checked_at):
+        sentence = (
+            "Bukti hanya untuk hari ini atau hari yang sudah lewat.",
+            "A receipt is for today or a day that has passed.",
+        )
+        raise InvalidInput(*sentence, problems=[FieldProblem("on", "day_to_come", *sentence)])
     return Finding(asked, REGISTERED, (REGISTERED,), checked_at, code)
 
 

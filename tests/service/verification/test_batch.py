@@ -180,13 +180,14 @@ def test_a_table_asks_codes_and_numbers_for_days(
     rows = [
         ["Kode", "nomor", "tanggal terbit", "pada"],
         [f"{code[:5]} {code[5:].lower()}", "", "", ""],
-        [code, "", "", "24/11/2031"],
+        [code, "", "", "22/11/2026"],
         ["0" * 26, "", "", ""],
         ["", number, "23 November 2026", ""],
         ["", number, "2026-11-22", ""],
         ["", number, "kemarin", ""],
         [code, "", "", "31/02/2027"],
         ["", "", "", "2026-11-23"],
+        [code, "", "", "2031-11-24"],
         ["", "", "", ""],
     ]
     text = "\ufeff" + "\r\n".join(separator.join(row) for row in rows) + "\r\n"
@@ -194,11 +195,11 @@ def test_a_table_asks_codes_and_numbers_for_days(
     lines: list[dict[str, dict[str, str]]] = body["lines"]  # type: ignore[assignment]
     assert [verdict for _, verdict, _ in outcomes(body)] == [
         "registered", "registered", "not_registered", "registered", "not_registered", "undecided",
-        "undecided", "undecided",
+        "undecided", "undecided", "undecided",
     ]  # fmt: skip
     reasons = [reason for _, _, reason in outcomes(body)]
-    assert reasons[5:] == ["day_not_read", "day_not_read", "nothing_asked"]
-    assert [lines[place]["permit"]["status"] for place in (0, 1, 3)] == ["active", "expired", "active"]
+    assert reasons[5:] == ["day_not_read", "day_not_read", "nothing_asked", "day_to_come"]
+    assert [lines[place]["permit"]["status"] for place in (0, 1, 3)] == ["active", "not_yet_valid", "active"]
     assert {lines[place]["permit"]["holder"] for place in (0, 1, 3)} == {"S*** C****** A********"}
 
 

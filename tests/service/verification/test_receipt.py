@@ -111,6 +111,15 @@ def test_a_receipt_answers_for_a_day(engine: Engine, client: TestClient, issued:
     assert found == [("2026-11-24", "active"), ("2026-11-26", "suspended")]
 
 
+def test_no_seal_speaks_of_a_day_to_come(client: TestClient, issued: cases.Issued) -> None:
+    place, code = f"/api/v1/permits/{issued.permit.code}/receipt", issued.permit.code
+    statuses = [client.post(place, params={"on": f"2026-11-{day}"}).status_code for day in (22, 23, 24)]
+    assert statuses == [200, 200, 422]
+    let_forms_pass(client)
+    pages = [client.get(f"/v/{code}?on-day={day}&on-month=11&on-year=2026").text for day in (23, 24)]
+    assert ["/receipt" in page for page in pages] == [True, False]
+
+
 def test_a_receipt_proves_the_logs_entries(client: TestClient, issued: cases.Issued) -> None:
     place = f"/api/v1/permits/{issued.permit.code}/receipt"
     statement, _, _ = open_statement(client.post(place, params={"form": "json"}).content)
