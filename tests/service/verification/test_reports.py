@@ -273,7 +273,10 @@ def test_who_has_no_more_than_an_altered_copy_is_given_nothing(
     place = issued.pdf.index(b"stream") + 40
     altered = issued.pdf[:place] + bytes([issued.pdf[place] ^ 1]) + issued.pdf[place + 1 :]
 
-    assert "surat-asli.pdf" not in downloads(page_of(altered + b"\n"))
+    page = page_of(altered + b"\n")
+
+    assert "surat-asli.pdf" not in downloads(page)
+    assert "pihak lain" not in page
 
 
 def test_outside_signatures_are_listed_without_vouching_for_them(
