@@ -7,14 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from asn1crypto import keys as asn1_keys
 from asn1crypto import tsp
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pki import NOW, issue, make_pki, throwaway_pki
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed
 from signed_pages import DAY, chain, lists, sign_page
 
 from keys import profiles
+from keys.algorithms import generate_key, sign_with
+from keys.authority import Subject, issue_certificate
+from keys.store import OpenKey
 from keys.timestamp import local_timestamper
 from signing.extend import add_archive_timestamp, extend_to_lt
 from signing.judgement import judge_imprint
@@ -238,3 +242,31 @@ def test_a_trust_anchors_list_may_be_a_year_old(days, passes):
     report = validate(signed(PKI.tsa), at, current_policy(), crls=[issuing, root])
 
     assert (report.indication == Indication.TOTAL_PASSED) == passes
+
+
+def test_a_list_by_a_digest_that_is_not_accepted_tells_nothing():
+    """The issuing authority signs its list over SHA-384, all else is over SHA-256."""
+    private_key = generate_key()
+    issuing = issue_certificate(
+        profiles.ISSUING_CA, Subject("CA Kedua (UJI)"), private_key.public_key(), PKI.root, now=NOW - DAY
+    )
+    authority = OpenKey("issuing", issuing, (PKI.root.certificate,), sign_with(private_key))
+    signer, tsa = (
+        issue(profile, "Pejabat (UJI)", authority, NOW - DAY) for profile in (profiles.OFFICIAL, profiles.TSA)
+    )
+    pdf = sign_page(signer, tsa)
+    unsigned = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuing.subject)
+        .last_update(NOW)
+        .next_update(NOW + 7 * DAY)
+    )
+    crls = [unsigned.sign(private_key, SHA384()).public_bytes(Encoding.DER)]
+    digests = tuple(rule for rule in current_policy().digests if rule.algorithm != "sha384")
+
+    accepted, refused = (
+        validate(pdf, NOW + DAY, replace(current_policy(), digests=each), crls=crls)
+        for each in (current_policy().digests, digests)
+    )
+
+    assert (accepted.indication, refused.sub_indication) == (Indication.TOTAL_PASSED, "TRY_LATER")
