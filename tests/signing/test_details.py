@@ -1,7 +1,6 @@
 """A document for each sub-indication of EN 319 102-1 that can be produced, judged by its level's process."""
 
 import hashlib
-import io
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,9 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from pki import NOW, issue, make_pki, throwaway_pki
-from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from signed_pages import DAY, HOUR, archive_page, extend_page, lists, one_page, sign_page
+from signed_pages import DAY, HOUR, archive_page, extend_page, lists, one_page, sign_page, turn_page
 
 from keys import profiles
 from keys.algorithms import generate_key, sign_with
@@ -37,16 +34,6 @@ DOCUMENTS = {"B-B": BASIC, "B-T": TIMED, "B-LT": LT, "B-LTA": LTA}
 
 def flipped(pdf):
     return pdf.replace(b"SURAT IZIN", b"SURAT 1ZIN")
-
-
-def rotated(pdf):
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    page = writer.root["/Pages"]["/Kids"][0]
-    page["/Rotate"] = generic.NumberObject(90)
-    writer.update_container(page)
-    output = io.BytesIO()
-    writer.write(output)
-    return output.getvalue()
 
 
 def signed_by_another(pdf, key, *certificates, stamped_by=()):
@@ -114,7 +101,7 @@ TABLE = [
     ("altered", "B-T", flipped(TIMED), "HASH_FAILURE", "integrity", {}),
     ("altered", "B-LTA", flipped(LTA), "HASH_FAILURE", "archive_time_stamps", {}),
     ("appended to", "B-T", TIMED + b"\n", "FORMAT_FAILURE", "coverage", {}),
-    ("updated", "B-LT", rotated(LT), "FORMAT_FAILURE", "modifications", {}),
+    ("updated", "B-LT", turn_page(LT), "FORMAT_FAILURE", "modifications", {}),
     (
         "another key's",
         "B-B",
@@ -308,7 +295,8 @@ def test_one_time_stamp_that_holds_is_enough():
     details = report.signature.details
 
     assert (report.indication, report.signature.timestamped_at) == (Indication.TOTAL_PASSED, NOW)
-    assert [stamp.passed for stamp in details.time_stamps] == [False, True]
+    # Attributes are a set, in the order of their bytes.
+    assert sorted(stamp.passed for stamp in details.time_stamps) == [False, True]
     assert False not in [check.passed for check in details.checks]
 
 
