@@ -28,6 +28,7 @@ from signing.policy import (
     find_signature_rule,
     is_accepted,
     parse_policy,
+    proves_until,
     state_policy,
 )
 from signing.trust import Anchors, Trust
@@ -143,6 +144,31 @@ def test_a_stated_policy_names_each_trust_anchor_and_its_digest_follows_it():
         state_policy(current_policy(), STRONGER.trust_anchors, PKI.trust_anchors),
     ]
     assert len({stated.sha256, *(other.sha256 for other in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "until"),
+    [
+        (lambda: rsa.generate_private_key(65537, 2048), datetime(2031, 1, 1, tzinfo=UTC)),
+        (lambda: ec.generate_private_key(ec.SECP256R1()), datetime(2036, 1, 1, tzinfo=UTC)),
+    ],
+    ids=["rsa2048", "p256"],
+)
+def test_a_proof_ends_with_the_certificate_or_its_algorithm(key, until):
+    """Another house's authority of 2026, whose certificate runs for ten years."""
+    private_key, name = key(), x509.Name([])
+    certificate = (
+        x509.CertificateBuilder()
+        .issuer_name(name)
+        .subject_name(name)
+        .serial_number(1)
+        .public_key(private_key.public_key())
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+        .sign(private_key, SHA256())
+    )
+
+    assert proves_until(certificate) == until
 
 
 # Algorithms at the proven time --------------------------------------------------------------------
