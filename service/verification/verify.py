@@ -235,8 +235,10 @@ def _examine(
     else:
         lists = current_lists(session)
     examine = partial(sandbox.examine, pdf, now, lists, by_others=by_others, detailed=detailed)
+    if detailed:  # A report tells of this upload at this moment.
+        return examine()
     judged_by = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in lists)).digest()
-    return sandbox.known.look_up((version.sha256, judged_by, by_others, detailed), now, examine)
+    return sandbox.known.look_up((version.sha256, judged_by, by_others), now, examine)
 
 
 def _verify_registered(

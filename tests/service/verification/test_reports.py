@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -115,6 +115,21 @@ def test_a_detailed_report_names_the_policy_and_the_chain_it_was_made_by(
     for each in certificates:
         der = base64.b64decode(each["der"])
         assert x509.load_der_x509_certificate(der).fingerprint(SHA256()).hex() == each["sha256"]
+
+
+def test_a_report_tells_of_its_own_moment_and_is_not_remembered(
+    engine: Engine, sandbox: Sandbox, issued: cases.Issued
+) -> None:
+    moments = [NOW, NOW + timedelta(minutes=1)]
+    judged = []
+    for moment in moments:
+        with reading(engine) as session:
+            found = verify_file(session, sandbox, issued.pdf, now=moment, reader=READER, detailed=True)
+        (details,) = (each.details for each in found.signatures)
+        assert details is not None
+        judged.append(datetime.fromisoformat(details["judged_at"]))
+
+    assert judged == moments
 
 
 def test_the_first_bytes_of_an_altered_copy_are_its_registered_original(
