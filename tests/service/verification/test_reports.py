@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 from keys.hierarchy import load_trust_anchors
 from keys.software import SoftwareKeyStore
 from service.database import reading
+from service.pki.publish import publish_revocation_lists
 from service.verification.reports import detailed_answer
 from service.verification.sandbox import Sandbox
 from service.verification.verify import Reader, verify_file
@@ -195,9 +196,22 @@ def test_a_valid_signature_that_nobody_registered_raises_an_alarm(
 
     assert (body["verdict"], body["reasons"]) == ("unknown", ["not_issued_here", "signed_but_not_registered"])
     assert body["signatures"][0]["ours"] is False
-    assert [line["sha256"] for line in logged if line["event"] == "unregistered_signature"] == [
+    assert [line["sha256"] for line in logged if line["event"] == "signed_but_not_registered"] == [
         body["sha256"]
     ]
+
+
+def test_what_the_seal_signed_is_no_permit_and_no_alarm(
+    engine: Engine, report_on: Reporting, issued: cases.Issued, key_folder: Path
+) -> None:
+    store = SoftwareKeyStore(key_folder)
+    publish_revocation_lists(engine, store, cases.OPERATIONS_PASSPHRASE, NOW)
+    seal = store.open_key("seal", cases.OPERATIONS_PASSPHRASE, now=NOW)
+    with structlog.testing.capture_logs() as logged:
+        body = report_on(sign_again(one_page(), seal, "Segel"))
+
+    assert (body["verdict"], body["reasons"]) == ("unknown", ["not_issued_here", "sealed_here"])
+    assert logged == []
 
 
 def test_what_cannot_be_read_has_a_report_without_signatures(
