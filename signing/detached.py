@@ -100,6 +100,7 @@ def validate_detached(
             reasons=name_reasons(found, ()),
             level="B-T" if time_stamp_tokens(detached) else "B-B",
             signer=name_signer(certificate),
+            signer_serial=f"{certificate.serial_number:x}",
             signer_certificate=certificate.dump(),
             signed_at=None,
             timestamped_at=judgement.proven_at,

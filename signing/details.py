@@ -5,7 +5,7 @@ reached. Only `validate` judges; what is told here restates its judgement and wh
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import repeat
@@ -172,10 +172,9 @@ def _steps(
 ) -> list[Check]:
     """Restate a judgement as the step that failed, those before it and those not reached."""
     judged = judgement.signature
-    by_kind = {
-        kind: [stamp.passed for stamp in stamps if stamp.kind == kind] for kind in ("signature", "archive")
-    }
-    own, archive = (_all_passed(by_kind[kind]) for kind in ("signature", "archive"))
+    # One time stamp of its own that holds is enough, but the chain of archive time stamps must be whole.
+    own = _join(any, [stamp for stamp in stamps if stamp.kind == "signature"])
+    archive = _join(all, [stamp for stamp in stamps if stamp.kind == "archive"])
     if sub_indication is AdESPassed.OK:
         failed_at = None
     elif archive is False or judged is None:
@@ -197,10 +196,10 @@ def _steps(
     return [Check(step, passed[step], found.get(step)) for step in STEPS]
 
 
-def _all_passed(passed: Sequence[bool | None]) -> bool | None:
+def _join(join: Callable[[Iterable[bool]], bool], stamps: Sequence[TimeStampFound]) -> bool | None:
     """Join what was found of several: nothing when there is none, or none was reached."""
-    reached = [each for each in passed if each is not None]
-    return all(reached) if reached else None
+    reached = [stamp.passed for stamp in stamps if stamp.passed is not None]
+    return join(reached) if reached else None
 
 
 def _is_intact(signature: EmbeddedPdfSignature) -> bool:

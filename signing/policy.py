@@ -17,6 +17,7 @@ import yaml
 from asn1crypto import algos, keys
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pyhanko.sign.validation.policy_decl import CMSAlgorithmUsagePolicy
 from pyhanko_certvalidator.policy_decl import AlgorithmUsageConstraint
 
@@ -89,6 +90,16 @@ def find_signature_rule(policy: Policy, algorithm: str, key: keys.PublicKeyInfo)
 def is_accepted(rule: DigestRule | SignatureRule | None, moment: datetime) -> bool:
     """Tell whether a rule, if there is one, accepts its algorithm at a moment (aware)."""
     return rule is not None and (rule.until is None or moment < _end(rule.until))
+
+
+def proves_until(certificate: x509.Certificate, policy: Policy | None = None) -> datetime:
+    """Tell until when what a certificate's key signs is proven by itself: to its end, or its algorithm's."""
+    der = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    key = keys.PublicKeyInfo.load(der)
+    name = {"rsa": "rsassa_pkcs1v15", "ec": "ecdsa"}.get(key.algorithm, key.algorithm)
+    rule = find_signature_rule(policy or current_policy(), name, key)
+    end = certificate.not_valid_after_utc
+    return min(end, _end(rule.until)) if rule and rule.until else end
 
 
 def name_algorithms(algorithm: algos.SignedDigestAlgorithm) -> tuple[str, str | None]:

@@ -34,7 +34,14 @@ from pyhanko_certvalidator.revinfo.archival import (
     RevinfoUsabilityRating,
 )
 
-from signing.policy import AlgorithmUsage, Policy
+from signing.policy import (
+    AlgorithmUsage,
+    Policy,
+    current_policy,
+    find_digest_rule,
+    is_accepted,
+    name_algorithms,
+)
 
 TIME_ANCHOR_FILES = "timestamping/*.pem"
 """Within the keys' folder: `NAME.pem` holds the root of another house's time-stamping authority NAME, and the
@@ -139,67 +146,67 @@ def _specify(trust: Trust, signatures: AlgorithmUsage, stamps: AlgorithmUsage) -
         # pyHanko demands no usage unless told, and would take a TSA's certificate for a signer's.
         key_usage_settings=KeyUsageConstraints(key_usage={"non_repudiation"}),
         revinfo_gathering_policy=RevocationInfoGatheringSpec(RevinfoOnlineFetchingRule.LOCAL_ONLY),
-        local_knowledge=_limit_age(trust),
+        local_knowledge=_limit_knowledge(trust),
     )
 
 
-def _limit_age(trust: Trust) -> LocalKnowledge:
-    """Add the certificates that complete chains, and an age to what tells of revocation."""
+def _limit_knowledge(trust: Trust) -> LocalKnowledge:
+    """Add the certificates that complete chains, and what the policy demands of what tells of revocation."""
     policy, knowledge, roots = trust.policy, trust.knowledge, trust.anchors.names
+    days = {True: policy.trust_anchors_days, False: policy.other_issuers_days}
     return replace(
         knowledge,
         known_certs=[*knowledge.known_certs, *trust.anchors.completing],
         known_crls=[
-            _AgingList(
-                each.crl_data,
-                policy.trust_anchors_days
-                if each.crl_data.issuer.dump() in roots
-                else policy.other_issuers_days,
-            )
+            _LimitedList(each.crl_data, policy, days[each.crl_data.issuer.dump() in roots])
             for each in knowledge.known_crls
         ],
         known_ocsps=[
-            _AgingResponse(each.ocsp_response_data, each.index, policy.other_issuers_days)
+            _LimitedResponse(each.ocsp_response_data, each.index, policy, days[False])
             for each in knowledge.known_ocsps
         ],
     )
 
 
 @dataclass(frozen=True)
-class _AgingList(CRLContainer):
-    """A revocation list that is stale after so many days, whatever it says itself."""
+class _LimitedList(CRLContainer):
+    """A revocation list that is no use after so many days, or by a digest that is not accepted."""
 
+    rules: Policy
     days: int
 
     def usable_at(
         self, policy: CertRevTrustPolicy, timing_params: ValidationTimingParams
     ) -> RevinfoUsability:
         found = super().usable_at(policy, timing_params)
-        return _unless_older(found, self.issuance_date, self.days, timing_params)
+        return _limit(found, self, self.rules, self.days, timing_params.validation_time)
 
 
 @dataclass(frozen=True)
-class _AgingResponse(OCSPContainer):
-    """An OCSP response that is stale after so many days, whatever it says itself."""
+class _LimitedResponse(OCSPContainer):
+    """An OCSP response that is no use after so many days, or by a digest that is not accepted."""
 
+    rules: Policy = field(default_factory=current_policy)
     days: int = 0
 
     def usable_at(
         self, policy: CertRevTrustPolicy, timing_params: ValidationTimingParams
     ) -> RevinfoUsability:
         found = super().usable_at(policy, timing_params)
-        return _unless_older(found, self.issuance_date, self.days, timing_params)
+        return _limit(found, self, self.rules, self.days, timing_params.validation_time)
 
 
-def _unless_older(
-    found: RevinfoUsability, signed_at: datetime | None, days: int, timing: ValidationTimingParams
+def _limit(
+    found: RevinfoUsability, told: CRLContainer | OCSPContainer, rules: Policy, days: int, at: datetime
 ) -> RevinfoUsability:
-    if found.rating is not RevinfoUsabilityRating.OK or signed_at is None:
+    """Find stale what is too old or too weak at a time (EN 319 102-1 §5.2.5.4)."""
+    signed_at, mechanism = told.issuance_date, told.revinfo_sig_mechanism_used
+    if found.rating is not RevinfoUsabilityRating.OK or signed_at is None or mechanism is None:
         return found
+    _, digest = name_algorithms(mechanism)
+    strong = digest is None or is_accepted(find_digest_rule(rules, digest), at)
     ends = signed_at + timedelta(days=days)
-    if timing.validation_time <= ends:
-        return found
-    return RevinfoUsability(RevinfoUsabilityRating.STALE, ends, timing.validation_time)
+    return found if strong and at <= ends else RevinfoUsability(RevinfoUsabilityRating.STALE, ends, at)
 
 
 def is_self_issued(certificate: x509.Certificate) -> bool:

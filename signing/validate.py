@@ -66,6 +66,7 @@ class SignatureReport:
     reasons: tuple[str, ...]
     level: str | None
     signer: str | None
+    signer_serial: str | None
     signer_certificate: bytes | None
     signed_at: datetime | None
     timestamped_at: datetime | None
@@ -229,6 +230,7 @@ def _validate_signature(
             reasons=name_reasons(sub_indication, faults),
             level=level,
             signer=name_signer(signature.signer_cert),
+            signer_serial=f"{signature.signer_cert.serial_number:x}",
             signer_certificate=signature.signer_cert.dump(),
             signed_at=signature.self_reported_timestamp,
             timestamped_at=judgement.proven_at,
@@ -286,6 +288,7 @@ def _bare_report(
         reasons=(reason,),
         level=None,
         signer=None,
+        signer_serial=None,
         signer_certificate=None,
         signed_at=None,
         timestamped_at=None,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from pki import NOW, Pki, throwaway_pki
+from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.signers import cms_embedder
@@ -75,4 +76,15 @@ def sign_again(pdf: bytes, key: OpenKey, field_name: str, moment: datetime = NOW
     prepared, _ = steps.send(cms_embedder.SigIOSetup(md_algorithm="sha256", in_place=True))
     certificates = [key.certificate, *key.chain]
     steps.send(sign_content(key, DATA, prepared.document_digest, certificates=certificates))
+    return output.getvalue()
+
+
+def turn_page(pdf: bytes) -> bytes:
+    """Append an update that turns the page: what no certification permits."""
+    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+    page = writer.root["/Pages"]["/Kids"][0]
+    page["/Rotate"] = generic.NumberObject(90)
+    writer.update_container(page)
+    output = io.BytesIO()
+    writer.write(output)
     return output.getvalue()

@@ -25,6 +25,7 @@ from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document
 from service.transparency.witnesses import require_not_behind
 from signing.extend import add_archive_timestamp, extend_to_lt, newest_certificates, newest_signer
+from signing.policy import proves_until
 from signing.trust import is_self_issued
 from signing.validate import Indication, validate_document
 
@@ -84,7 +85,7 @@ def extend_document(
     if not known.crls:
         raise NotExtended("No revocation list has been published yet.")
     extended = _extend(pdf, version.level, known, workshop)
-    until = newest_signer(extended).not_valid_after_utc
+    until = proves_until(newest_signer(extended))
     if version.level == "B-LTA" and until <= version.verifiable_until:
         return None
     report = validate_document(

@@ -28,6 +28,7 @@ from service.pki.models import OutsideCertificate, RevocationList
 from service.pki.register import current_lists
 from service.pki.tsa import OutsideTsa, failure_of, open_client, read_body, request_token
 from signing.errors import SigningError, TimestampUnavailable
+from signing.policy import proves_until
 from signing.time_stamps import verify_time_stamp
 from signing.trust import is_self_issued
 
@@ -83,7 +84,7 @@ def _check_authority(engine: Engine, client: httpx2.Client, tsa: OutsideTsa, now
                 tsa=tsa.name,
                 subject=_common_name(certificate),
                 not_before=certificate.not_valid_before_utc,
-                not_after=certificate.not_valid_after_utc,
+                not_after=proves_until(certificate),
                 chain=b"".join(each.public_bytes(Encoding.PEM) for each in chain),
                 answered_at=now,
             )

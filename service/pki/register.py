@@ -85,6 +85,12 @@ def serial_of(certificate: x509.Certificate) -> str:
     return f"{certificate.serial_number:x}"
 
 
+def is_of_the_seal(session: Session, serial: str) -> bool:
+    """Tell whether a certificate of this serial number is the agency's seal's, of whichever generation."""
+    row = session.get(IssuedCertificate, serial)
+    return row is not None and bool(generations([row.key_name], SEAL))
+
+
 def record_folder(session: Session, keys: KeyStore, now: datetime) -> None:
     """Record the certificates and the roots' revocation lists of the key store that are new."""
     roots = keys.roots()

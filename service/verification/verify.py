@@ -32,7 +32,7 @@ from service.permits.register import (
     public_permit,
 )
 from service.pki.outside_trust import judging_lists, read_outside_trust
-from service.pki.register import current_lists
+from service.pki.register import current_lists, is_of_the_seal
 from service.transparency.log import prove_inclusion
 from service.verification.examination import Examination
 from service.verification.receipt import read_receipt
@@ -177,12 +177,24 @@ def _verify_unregistered(
         return Verification(Verdict.ALTERED, reasons, now, shown, origin=origin)
     if not findings["readable"]:
         return Verification(Verdict.UNDECIDED, ("unreadable",), now)
-    if findings["report"]["indication"] == "TOTAL-PASSED":
-        # A key of ours signed what nobody registered: a mistake of ours, or a theft.
-        log.error("unregistered_signature", sha256=sha256)
-        return Verification(Verdict.UNKNOWN, ("not_issued_here", "signed_but_not_registered"), now)
-    reasons = ("not_issued_here", *(("outside_signature",) if findings["report"]["signatures"] else ()))
-    return Verification(Verdict.UNKNOWN, reasons, now)
+    reason = _describe_unregistered(session, findings["report"])
+    if reason == "signed_but_not_registered":
+        log.error(reason, sha256=sha256)
+    return Verification(Verdict.UNKNOWN, ("not_issued_here", *([reason] if reason else [])), now)
+
+
+def _describe_unregistered(session: Session, report: dict[str, Any]) -> str | None:
+    """Say what is known of the signatures on a file that was not issued here, if it has any.
+
+    The seal's are on papers that nobody registers. When an official's key signed what nobody registered, it
+    was by mistake or theft.
+    """
+    if not report["signatures"]:
+        return None
+    if report["indication"] != "TOTAL-PASSED":
+        return "outside_signature"
+    sealed = all(is_of_the_seal(session, each["signer_serial"]) for each in report["signatures"])
+    return "sealed_here" if sealed else "signed_but_not_registered"
 
 
 def _find_origin(session: Session, findings: dict[str, Any]) -> tuple[Permit, Origin] | None:
@@ -235,8 +247,10 @@ def _examine(
     else:
         lists = current_lists(session)
     examine = partial(sandbox.examine, pdf, now, lists, by_others=by_others, detailed=detailed)
+    if detailed:  # A report tells of this upload at this moment.
+        return examine()
     judged_by = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in lists)).digest()
-    return sandbox.known.look_up((version.sha256, judged_by, by_others, detailed), now, examine)
+    return sandbox.known.look_up((version.sha256, judged_by, by_others), now, examine)
 
 
 def _verify_registered(

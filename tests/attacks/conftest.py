@@ -42,13 +42,13 @@ class Target:
     def __post_init__(self) -> None:
         self._strangers = count(1)
 
-    def verify(self, pdf: bytes) -> dict[str, object]:
+    def verify(self, pdf: bytes, report: str = "simple") -> dict[str, object]:
         """Upload a file as another stranger each time; the answer must be a verdict or a plain refusal."""
         number = next(self._strangers)
         address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         with time_machine.travel(NOW + timedelta(hours=1), tick=True):
             answer = self.client.post(
-                "/api/v1/verifications",
+                f"/api/v1/verifications?report={report}",
                 files={"file": ("izin.pdf", pdf)},
                 headers={"x-forwarded-for": address},
             )

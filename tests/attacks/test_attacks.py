@@ -69,6 +69,18 @@ def test_a_document_signed_elsewhere_is_not_genuine(target: Target, attack: Call
     require_not_genuine(target, random.Random(SEED).sample(variants, 2 * SAMPLE))
 
 
+@pytest.mark.parametrize("attack", [*ALTERATIONS, *IMPOSTORS])
+def test_telling_of_an_attack_in_detail_changes_no_verdict(
+    target: Target, attack: Callable[..., Variants]
+) -> None:
+    _, pdf = random.Random(SEED).choice(variants_of(attack, target, "B-LTA"))
+    simple, detailed = target.verify(pdf), target.verify(pdf, "detailed")
+
+    assert {name: detailed[name] for name in ("verdict", "reasons")} == {
+        name: simple[name] for name in ("verdict", "reasons")
+    }
+
+
 @pytest.mark.proof
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("attack", [*ALTERATIONS, *IMPOSTORS])

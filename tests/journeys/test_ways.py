@@ -221,7 +221,7 @@ def test_a_verifier_gets_one_plain_answer(site: "Site", open_page: Callable[...,
     def drop(pdf: bytes) -> str:
         page.goto("/verify")
         file = {"name": "izin.pdf", "mimeType": "application/pdf", "buffer": pdf}
-        page.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+        page.locator("#file").set_input_files(file)  # type: ignore[arg-type]
         page.wait_for_selector(".canting-verdict")
         return page.locator("#verdict").inner_text()
 

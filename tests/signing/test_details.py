@@ -1,7 +1,6 @@
 """A document for each sub-indication of EN 319 102-1 that can be produced, judged by its level's process."""
 
 import hashlib
-import io
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,14 +8,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from pki import NOW, issue, make_pki, throwaway_pki
-from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from signed_pages import DAY, HOUR, archive_page, extend_page, lists, one_page, sign_page
+from signed_pages import DAY, HOUR, archive_page, extend_page, lists, one_page, sign_page, turn_page
 
 from keys import profiles
 from keys.algorithms import generate_key, sign_with
 from keys.authority import Subject, create_root
-from keys.cms import DATA, sign_content
+from keys.cms import DATA, SIGNATURE_TIME_STAMP_TOKEN, attribute, sign_content
 from keys.revocation import Revocation, build_crl
 from keys.store import OpenKey
 from keys.timestamp import local_timestamper
@@ -39,22 +36,18 @@ def flipped(pdf):
     return pdf.replace(b"SURAT IZIN", b"SURAT 1ZIN")
 
 
-def rotated(pdf):
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    page = writer.root["/Pages"]["/Kids"][0]
-    page["/Rotate"] = generic.NumberObject(90)
-    writer.update_container(page)
-    output = io.BytesIO()
-    writer.write(output)
-    return output.getvalue()
-
-
-def signed_by_another(pdf, key, *certificates):
-    """Put another container into the room of a B-B signature, over the same bytes."""
+def signed_by_another(pdf, key, *certificates, stamped_by=()):
+    """Put another container into the room of a signature, over the same bytes."""
     start = pdf.index(b"/Contents <") + len(b"/Contents <")
     end = pdf.index(b">", start)
     digest = hashlib.sha256(pdf[: start - 1] + pdf[end + 1 :]).digest()
-    container = sign_content(key, DATA, digest, certificates=certificates)
+
+    def stamps(value):
+        digest = hashlib.sha256(value).digest()
+        tokens = [local_timestamper(tsa, lambda: NOW).stamp(digest) for tsa in stamped_by]
+        return [attribute(SIGNATURE_TIME_STAMP_TOKEN, token) for token in tokens]
+
+    container = sign_content(key, DATA, digest, certificates=certificates, unsigned_attributes=stamps)
     return pdf[:start] + container.hex().upper().ljust(end - start, "0").encode() + pdf[end:]
 
 
@@ -108,7 +101,7 @@ TABLE = [
     ("altered", "B-T", flipped(TIMED), "HASH_FAILURE", "integrity", {}),
     ("altered", "B-LTA", flipped(LTA), "HASH_FAILURE", "archive_time_stamps", {}),
     ("appended to", "B-T", TIMED + b"\n", "FORMAT_FAILURE", "coverage", {}),
-    ("updated", "B-LT", rotated(LT), "FORMAT_FAILURE", "modifications", {}),
+    ("updated", "B-LT", turn_page(LT), "FORMAT_FAILURE", "modifications", {}),
     (
         "another key's",
         "B-B",
@@ -289,6 +282,22 @@ def test_what_a_judgement_rests_on_is_told():
     ]
     assert [each.judged_at for each in details.time_stamps] == [NOW + HOUR, LATER]
     assert (details.digest_algorithm, details.signature_algorithm) == ("sha256", "ecdsa sha256")
+
+
+def test_one_time_stamp_that_holds_is_enough():
+    certificates = [PKI.official.certificate, PKI.issuing.certificate]
+    stamped_by = (FOREIGN.tsa, PKI.tsa)
+    room_for_two = replace(local_timestamper(PKI.tsa, lambda: NOW), token_size=8192)
+    pdf = sign_document(one_page(), PKI.official, signed_at=NOW, timestamper=room_for_two)
+    pdf = signed_by_another(pdf, PKI.official, *certificates, stamped_by=stamped_by)
+
+    report = validate_document(pdf, PKI.trust_anchors, at=LATER, detailed=True)
+    details = report.signature.details
+
+    assert (report.indication, report.signature.timestamped_at) == (Indication.TOTAL_PASSED, NOW)
+    # Attributes are a set, in the order of their bytes.
+    assert sorted(stamp.passed for stamp in details.time_stamps) == [False, True]
+    assert False not in [check.passed for check in details.checks]
 
 
 def test_a_revocation_after_the_time_stamp_is_told_with_its_day():

@@ -7,14 +7,18 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from asn1crypto import keys as asn1_keys
 from asn1crypto import tsp
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pki import NOW, issue, make_pki, throwaway_pki
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed
 from signed_pages import DAY, chain, lists, sign_page
 
 from keys import profiles
+from keys.algorithms import generate_key, sign_with
+from keys.authority import Subject, issue_certificate
+from keys.store import OpenKey
 from keys.timestamp import local_timestamper
 from signing.extend import add_archive_timestamp, extend_to_lt
 from signing.judgement import judge_imprint
@@ -24,6 +28,7 @@ from signing.policy import (
     find_signature_rule,
     is_accepted,
     parse_policy,
+    proves_until,
     state_policy,
 )
 from signing.trust import Anchors, Trust
@@ -41,6 +46,8 @@ P256_ENDS = replace(
         for rule in current_policy().signatures
     ),
 )
+VERSIONS = {1: "68099665c1f8d822b4fa19bd8dfa1c51c19e1ad56a7b3fbf6a97df29c64bc8d2"}
+"""The digests of the rules by their version, without trust anchors. Add to them; change none."""
 NO_POE = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
 
 
@@ -65,6 +72,13 @@ def test_the_policy_is_read_and_accepts_what_is_signed_with_here():
     for algorithm in ("md5", "sha1"):
         assert find_digest_rule(policy, algorithm) is None
     assert is_accepted(find_digest_rule(policy, "sha256"), NOW + 30 * 365 * DAY)
+
+
+def test_the_rules_of_a_version_never_change():
+    """Who filed a report finds its rules by version and digest: whatever changes them takes a new version."""
+    policy = current_policy()
+
+    assert state_policy(policy, ()).sha256 == VERSIONS[policy.version]
 
 
 @pytest.mark.parametrize("missing", ["name", "digests", "revocation"])
@@ -130,6 +144,31 @@ def test_a_stated_policy_names_each_trust_anchor_and_its_digest_follows_it():
         state_policy(current_policy(), STRONGER.trust_anchors, PKI.trust_anchors),
     ]
     assert len({stated.sha256, *(other.sha256 for other in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "until"),
+    [
+        (lambda: rsa.generate_private_key(65537, 2048), datetime(2031, 1, 1, tzinfo=UTC)),
+        (lambda: ec.generate_private_key(ec.SECP256R1()), datetime(2036, 1, 1, tzinfo=UTC)),
+    ],
+    ids=["rsa2048", "p256"],
+)
+def test_a_proof_ends_with_the_certificate_or_its_algorithm(key, until):
+    """Another house's authority of 2026, whose certificate runs for ten years."""
+    private_key, name = key(), x509.Name([])
+    certificate = (
+        x509.CertificateBuilder()
+        .issuer_name(name)
+        .subject_name(name)
+        .serial_number(1)
+        .public_key(private_key.public_key())
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+        .sign(private_key, SHA256())
+    )
+
+    assert proves_until(certificate) == until
 
 
 # Algorithms at the proven time --------------------------------------------------------------------
@@ -229,3 +268,31 @@ def test_a_trust_anchors_list_may_be_a_year_old(days, passes):
     report = validate(signed(PKI.tsa), at, current_policy(), crls=[issuing, root])
 
     assert (report.indication == Indication.TOTAL_PASSED) == passes
+
+
+def test_a_list_by_a_digest_that_is_not_accepted_tells_nothing():
+    """The issuing authority signs its list over SHA-384, all else is over SHA-256."""
+    private_key = generate_key()
+    issuing = issue_certificate(
+        profiles.ISSUING_CA, Subject("CA Kedua (UJI)"), private_key.public_key(), PKI.root, now=NOW - DAY
+    )
+    authority = OpenKey("issuing", issuing, (PKI.root.certificate,), sign_with(private_key))
+    signer, tsa = (
+        issue(profile, "Pejabat (UJI)", authority, NOW - DAY) for profile in (profiles.OFFICIAL, profiles.TSA)
+    )
+    pdf = sign_page(signer, tsa)
+    unsigned = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuing.subject)
+        .last_update(NOW)
+        .next_update(NOW + 7 * DAY)
+    )
+    crls = [unsigned.sign(private_key, SHA384()).public_bytes(Encoding.DER)]
+    digests = tuple(rule for rule in current_policy().digests if rule.algorithm != "sha384")
+
+    accepted, refused = (
+        validate(pdf, NOW + DAY, replace(current_policy(), digests=each), crls=crls)
+        for each in (current_policy().digests, digests)
+    )
+
+    assert (accepted.indication, refused.sub_indication) == (Indication.TOTAL_PASSED, "TRY_LATER")

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 from keys.hierarchy import load_trust_anchors
 from keys.software import SoftwareKeyStore
 from service.database import reading
+from service.pki.publish import publish_revocation_lists
 from service.verification.reports import detailed_answer
 from service.verification.sandbox import Sandbox
 from service.verification.verify import Reader, verify_file
@@ -117,6 +118,21 @@ def test_a_detailed_report_names_the_policy_and_the_chain_it_was_made_by(
         assert x509.load_der_x509_certificate(der).fingerprint(SHA256()).hex() == each["sha256"]
 
 
+def test_a_report_tells_of_its_own_moment_and_is_not_remembered(
+    engine: Engine, sandbox: Sandbox, issued: cases.Issued
+) -> None:
+    moments = [NOW, NOW + timedelta(minutes=1)]
+    judged = []
+    for moment in moments:
+        with reading(engine) as session:
+            found = verify_file(session, sandbox, issued.pdf, now=moment, reader=READER, detailed=True)
+        (details,) = (each.details for each in found.signatures)
+        assert details is not None
+        judged.append(datetime.fromisoformat(details["judged_at"]))
+
+    assert judged == moments
+
+
 def test_the_first_bytes_of_an_altered_copy_are_its_registered_original(
     report_on: Reporting, issued: cases.Issued
 ) -> None:
@@ -180,9 +196,22 @@ def test_a_valid_signature_that_nobody_registered_raises_an_alarm(
 
     assert (body["verdict"], body["reasons"]) == ("unknown", ["not_issued_here", "signed_but_not_registered"])
     assert body["signatures"][0]["ours"] is False
-    assert [line["sha256"] for line in logged if line["event"] == "unregistered_signature"] == [
+    assert [line["sha256"] for line in logged if line["event"] == "signed_but_not_registered"] == [
         body["sha256"]
     ]
+
+
+def test_what_the_seal_signed_is_no_permit_and_no_alarm(
+    engine: Engine, report_on: Reporting, issued: cases.Issued, key_folder: Path
+) -> None:
+    store = SoftwareKeyStore(key_folder)
+    publish_revocation_lists(engine, store, cases.OPERATIONS_PASSPHRASE, NOW)
+    seal = store.open_key("seal", cases.OPERATIONS_PASSPHRASE, now=NOW)
+    with structlog.testing.capture_logs() as logged:
+        body = report_on(sign_again(one_page(), seal, "Segel"))
+
+    assert (body["verdict"], body["reasons"]) == ("unknown", ["not_issued_here", "sealed_here"])
+    assert logged == []
 
 
 def test_what_cannot_be_read_has_a_report_without_signatures(
@@ -273,7 +302,10 @@ def test_who_has_no_more_than_an_altered_copy_is_given_nothing(
     place = issued.pdf.index(b"stream") + 40
     altered = issued.pdf[:place] + bytes([issued.pdf[place] ^ 1]) + issued.pdf[place + 1 :]
 
-    assert "surat-asli.pdf" not in downloads(page_of(altered + b"\n"))
+    page = page_of(altered + b"\n")
+
+    assert "surat-asli.pdf" not in downloads(page)
+    assert "pihak lain" not in page
 
 
 def test_outside_signatures_are_listed_without_vouching_for_them(
