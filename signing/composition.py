@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
-import segno
+import zxingcpp
 from babel.dates import format_date
 
 from signing.document import Facts, Heading, NumberedList, Paragraph, PermitDocument
@@ -47,8 +48,8 @@ _LINE_TOP = BODY.size * 0.28
 """From the top of a row to the top of its capitals."""
 _QR_SIDE = 29 * MM
 _QR_MODULE = 0.5 * MM
-# Readers accept any mask; trying all eight, as encoders do, takes as long as the rest of the page.
-_QR_MASK = 3
+_DARK = 0
+"""A dark module, as a level of grey."""
 _SIGNATURE_X = LEFT + 0.45 * WIDTH
 
 _FOOTER_BOTTOM = 9 * MM
@@ -261,7 +262,9 @@ def _check(document: PermitDocument, root: Element, *, preview: bool) -> tuple[l
 
 def _qr(content: str, root: Element) -> Graphic:
     """A QR code of level M with its quiet zone of four modules, on white (ISO/IEC 18004 §6.3.8)."""
-    matrix = segno.make_qr(content, error="m", mask=_QR_MASK, boost_error=False).matrix
+    symbol = zxingcpp.create_barcode(content, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+    image: Any = symbol.to_image(scale=1, add_quiet_zones=False)
+    matrix: Any = memoryview(image).tolist()
     side = max(_QR_SIDE, len(matrix) * _QR_MODULE)
     module = side / len(matrix)
     quiet = 4 * module
@@ -272,7 +275,7 @@ def _qr(content: str, root: Element) -> Graphic:
         x = 0
         while x < len(row):
             start = x
-            while x < len(row) and row[x]:
+            while x < len(row) and row[x] == _DARK:
                 x += 1
             if x > start:
                 operators.append(f"{start} {y} {x - start} 1 re")
