@@ -317,3 +317,18 @@ def test_outside_signatures_are_listed_without_vouching_for_them(
     assert "tidak menjaminnya" in page
     assert "<strong>Kepala Dinas Contoh</strong>" in page
     assert "bukan tanda tangan dari layanan ini" in page
+
+
+def test_a_paper_of_the_seal_is_called_no_permit_and_no_stranger(
+    engine: Engine, page_of: Callable[[bytes], str], key_folder: Path
+) -> None:
+    store = SoftwareKeyStore(key_folder)
+    publish_revocation_lists(engine, store, cases.OPERATIONS_PASSPHRASE, NOW)
+    seal = store.open_key("seal", cases.OPERATIONS_PASSPHRASE, now=NOW)
+
+    page = page_of(sign_again(one_page(), seal, "Segel"))
+
+    assert "Bukan surat izin" in page
+    assert "disegel oleh layanan ini dan utuh" in page
+    assert "Bukan terbitan kami" not in page
+    assert "pihak lain" not in page
