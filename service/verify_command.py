@@ -1,6 +1,6 @@
 """`canting verify`: documents and evidence bundles judged with no server, no database and no settings.
 
-What was not checked is said with each answer: see `verification.offline`.
+What was not checked is said with each answer: see `verification.standalone`.
 """
 
 import json
@@ -17,8 +17,8 @@ from cryptography import x509
 from service import clock
 from service.console import Refused
 from service.transparency.notes import Verifier, open_checkpoint, parse_vkey
-from service.verification.offline import Answer, Finding, LogTrust, body_of, judge_file, read_body
 from service.verification.sandbox import Sandbox
+from service.verification.standalone import Answer, Finding, LogTrust, body_of, judge_file, read_body
 
 EXIT_STATUS = {
     Answer.GENUINE: 0,

@@ -23,6 +23,7 @@ from keys.software import SoftwareKeyStore
 from service.accounts.access import SERVICE, Actor
 from service.applications.correct import resubmit_application
 from service.applications.models import Application
+from service.applications.submit import submission_sha256
 from service.applications.transitions import apply_action
 from service.audit import record_event
 from service.database import transaction
@@ -203,6 +204,16 @@ def forged_checkpoint(files: Files) -> Files:
     return files | {"log/checkpoint": signed.encode()}
 
 
+def another_submission(files: Files) -> Files:
+    """A submission that agrees with its own hash, and was never submitted; its seal is left out."""
+    case = json.loads(files["case.json"])
+    row = case["rows"]["application_submission"][0]
+    row["values"]["full_name"] = "Orang Lain Contoh"
+    row["sha256"] = submission_sha256(row["values"], row["documents"])
+    row["id"] = "00000000-0000-0000-0000-000000000001"
+    return files | {"case.json": json.dumps(case, ensure_ascii=False).encode()}
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
     "a bit of the page": (replaced("documents/01.pdf", b"stream\n", b"stream "), "not_in_log"),
     "something after the document": (
@@ -257,6 +268,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
         ),
         "row_altered",
     ),
+    "a submission of another content and hash": (another_submission, "row_altered"),
     "a status": (
         in_json(
             "case.json",

@@ -28,6 +28,8 @@ from signing.validate import validate_document
 LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/-]+)")
 LEAF = re.compile(r"log/([0-9]{8,16})\.leaf")
 DOCUMENT = re.compile(r"documents/[0-9]{2,6}\.pdf")
+SUBMITTING = ("application.submit", "application.resubmit")
+"""Events that name the hash of what was submitted."""
 TOLD = ("at", "kind", "status", "version", "sha256")
 """What is repeated of a log entry."""
 UNREADABLE = (
@@ -261,7 +263,8 @@ def _check_trail(files: Files, found: Found) -> None:
 
 def _check_rows(files: Files, found: Found) -> None:
     seals: dict[tuple[str, str], str] = {}
-    for event in sorted(_events(files).values(), key=lambda event: int(event["number"])):
+    events = sorted(_events(files).values(), key=lambda event: int(event["number"]))
+    for event in events:
         if event["action"] == "rows_sealed":
             for table, listed in event["data"]["rows"].items():
                 seals |= {(table, key): seal for key, seal in listed.items()}
@@ -271,7 +274,8 @@ def _check_rows(files: Files, found: Found) -> None:
             seal = seals.get((table, row["id"]))
             _require(seal is None or seal[:64] == row_hash(table, row["id"], row))
             found.rows, found.bare_rows = found.rows + 1, found.bare_rows + (seal is None)
+    submitted = {event["data"].get("sha256") for event in events if event["action"] in SUBMITTING}
     for row in rows["application_submission"]:
         content = {"documents": row["documents"], "values": row["values"]}
-        _require(row["sha256"] == text_hash(canonical(content)))
+        _require(row["sha256"] == text_hash(canonical(content)) and row["sha256"] in submitted)
     found.number = rows["permit"][0]["number"]
