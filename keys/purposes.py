@@ -148,7 +148,9 @@ def require_purpose(name: str, purpose: str, asked: Asked) -> None:
         raise PurposeRefused("The key is not for this purpose.")
     try:
         check(asked)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except PurposeRefused:
+        raise
+    except Exception:  # Whatever a check stumbles over is nothing that the service asks for.
         raise PurposeRefused("What shall be signed cannot be read.") from None
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import atheris  # noqa: E402
 
@@ -16,6 +16,7 @@ GUIDED_BY = {
     "document": ["pyhanko", "signing"],
     "form": ["service.catalogue"],
     "log": ["service.transparency"],
+    "token": ["keys"],
 }
 """The packages whose branches tell libFuzzer, by target, that an input is new."""
 
@@ -23,6 +24,9 @@ with atheris.instrument_imports(include=GUIDED_BY[sys.argv[1]]):
     from contextlib import suppress
     from datetime import UTC, date, datetime
 
+    from keys import cose, store
+    from keys.errors import PurposeRefused
+    from keys.purposes import Asked, require_purpose
     from service.catalogue import forms
     from service.catalogue.load import read_catalogue
     from service.errors import FieldProblem
@@ -39,8 +43,11 @@ with atheris.instrument_imports(include=GUIDED_BY[sys.argv[1]]):
     from signing.provenance import find_clues
     from signing.validate import Indication, validate_document
 
+from pki import throwaway_pki  # noqa: E402
+
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 TYPES = tuple(read_catalogue().permit_types)
+SEAL = throwaway_pki().seal.certificate
 VERIFIER = Verifier("contoh.invalid/log", ED25519, bytes(32))
 
 
@@ -101,7 +108,14 @@ def log(data: bytes) -> None:
         unpack_entries(data)
 
 
-TARGETS = {target.__name__: target for target in (document, form, log)}
+def token(data: bytes) -> None:
+    """What the seal's key is asked to sign for a QR code: the signer reads it before it signs."""
+    asked = Asked(cose.SIGNED_BEGINS + data, b"", SEAL, "contoh.invalid/log", NOW)
+    with suppress(PurposeRefused):
+        require_purpose(store.SEAL, "offline_token", asked)
+
+
+TARGETS = {target.__name__: target for target in (document, form, log, token)}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ SEEDS: dict[str, list[bytes]] = {
         b"trailer\n<</Size 4/Root 1 0 R>>\n%%EOF\n"
     ],
     "form": [bytes(64)],
+    "token": [bytes.fromhex(each) for each in ("41a04041a0", "41a0404ba1061bffffffffffffffff", "4040414040")],
     "log": ["contoh.invalid/log\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— a AAAA\n".encode()],
 }
 RUNS = 200
