@@ -32,7 +32,6 @@ from sqlalchemy import Engine
 from sqlmodel import col, select
 
 from keys.revocation import Revocation, build_crl
-from keys.software import SoftwareKeyStore
 from service.applications.models import Upload
 from service.audit import AuditEvent, read_stretch
 from service.database import reading, transaction
@@ -233,9 +232,10 @@ def test_who_was_given_a_bundle_is_recorded(lived: Lived) -> None:
     assert event.data["manifest"] == hashlib.sha256(given[MANIFEST]).hexdigest()
 
 
-def test_what_the_log_lacks_yet_is_said(engine: Engine, key_store: SoftwareKeyStore, tmp_path: Path) -> None:
+def test_what_the_log_lacks_yet_is_said(engine: Engine, tmp_path: Path) -> None:
     storage = open_storage((tmp_path / "storage").as_uri())
-    lived = live(engine, storage, key_store, NOW, commits=False)
+    keys = cases.make_keys(tmp_path / "keys", NOW - timedelta(days=1))
+    lived = live(engine, storage, keys, NOW, commits=False)
     files = unpack(lived.bundle(NOW))
     assert "leaf" not in json.loads(files["audit/chain.json"])[-1]
     found = examine_bundle(lived.bundle(NOW), lived.root, NOW)
