@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import cases
 import pytest
 from bundles import Lived, live, unpack
 from cryptography import x509
@@ -13,7 +14,6 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from sqlmodel import select
 
-from keys.software import SoftwareKeyStore
 from service.app import create_app
 from service.audit import AuditEvent
 from service.config import Settings
@@ -96,9 +96,10 @@ def test_without_the_services_keys_there_is_none(client: TestClient, lived: Live
 
 
 def test_a_seal_that_was_revoked_seals_nothing(
-    engine: Engine, settings: Settings, key_store: SoftwareKeyStore, tmp_path: Path, now: datetime
+    engine: Engine, settings: Settings, tmp_path: Path, now: datetime
 ) -> None:
-    lived = live(engine, open_storage((tmp_path / "storage").as_uri()), key_store, now)
+    keys = cases.make_keys(tmp_path / "keys", now - timedelta(days=1))
+    lived = live(engine, open_storage((tmp_path / "storage").as_uri()), keys, now)
     with transaction(engine) as session:
         actor = actor_of(session, lived.city.head)
         reason = x509.ReasonFlags.key_compromise
