@@ -7,7 +7,7 @@ from typing import Any
 import cases
 from place import Place
 from sqlalchemy import insert
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 
 from service.applications.models import Application
 from service.clock import now
@@ -35,8 +35,11 @@ def issue_one(place: Place) -> bytes:
     return get_document(place.workshop.storage, archived.sha256)
 
 
-def fill(place: Place, count: int) -> list[str]:
-    """Add copies of a permit of the register, each with its own application, and return their codes."""
+def fill(place: Place, count: int, *, already: int = 0) -> list[str]:
+    """Add copies of a permit of the register until there are `count`, and return the codes of the new ones.
+
+    They have no frozen document, which no look-up reads: a million would take gigabytes.
+    """
     with reading(place.workshop.engine) as session:
         permit = session.exec(select(Permit)).first()
         assert permit is not None
@@ -45,9 +48,10 @@ def fill(place: Place, count: int) -> list[str]:
         change = session.exec(select(StatusChange).where(StatusChange.permit_id == permit.id)).one()
         application = session.get_one(Application, permit.application_id)
     originals = (application, permit, version, change)
+    values = [original.model_dump() for original in originals]
     codes: list[str] = []
-    for start in range(0, count, AT_ONCE):
-        copies = [_copy(originals, number) for number in range(start, min(start + AT_ONCE, count))]
+    for start in range(already, count, AT_ONCE):
+        copies = [_copy(values, number) for number in range(start, min(start + AT_ONCE, count))]
         with transaction(place.workshop.engine) as session:
             for original, rows in zip(originals, zip(*copies, strict=True), strict=True):
                 session.connection().execute(insert(type(original)), list(rows))
@@ -55,8 +59,8 @@ def fill(place: Place, count: int) -> list[str]:
     return codes
 
 
-def _copy(originals: tuple[SQLModel, ...], number: int) -> list[dict[str, Any]]:
-    application, permit, version, change = (original.model_dump() for original in originals)
+def _copy(originals: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+    application, permit, version, change = map(dict, originals)
     application |= {"id": uuid.uuid4(), "receipt_number": f"B-{number}"}
     sequence = 1_000_000 + number
     permit |= {
@@ -66,6 +70,7 @@ def _copy(originals: tuple[SQLModel, ...], number: int) -> list[dict[str, Any]]:
         "number": f"500.16.7.2/{sequence}/SIP-TK/XI/2026",
         "code": new_public_code(),
         "status_index": None,
+        "document": {},
     }
     version |= {
         "id": uuid.uuid4(),
