@@ -147,7 +147,9 @@ def _check_log(session: Session, audit: RegisterAudit, trail: _Trail) -> Iterato
             columns.append("index")
         if computed != row["leaf_hash"]:
             # Two of three agree: the leaf, its hash beside it, and its node in the tree.
-            is_leaf = row["leaf_hash"] == lowest.get(index) and SHA256_HEX.fullmatch(row["leaf_hash"])
+            # The row's own index finds the node also where an entry before it is gone.
+            node = lowest.get(row["index"])
+            is_leaf = row["leaf_hash"] == node and SHA256_HEX.fullmatch(row["leaf_hash"])
             columns.append("leaf" if is_leaf else "leaf_hash")
             computed = row["leaf_hash"] if is_leaf else computed
         else:

@@ -300,8 +300,9 @@ def test_every_column_of_ten_thousand_permits_is_audited_within_a_minute(
             found = findings_of(session)
             took = time.perf_counter() - began
         changed = zip(chosen, keys, strict=True)
-        assert [str(column) for column, key in changed if not is_named(column, key, found)] == []
+        missed = [str(column) for column, key in changed if not is_named(column, key, found)]
         print(f"{len(chosen)} columns changed, {len(found)} findings, {took:.1f} s")
+        assert missed == []
         assert took < 60
 
 
@@ -312,10 +313,14 @@ def count_rows(engine: Engine, column: Column[Any]) -> int:
 
 
 def place_for(engine: Engine, column: Column[Any]) -> int:
-    """A row for each column, or the first where there are few."""
+    """A row for each column, or the first where there are few.
+
+    A log entry's leaf and its node are never both changed: then nobody could say which of them was.
+    """
     if count_rows(engine, column) < 100:
         return 0
-    return 3 * [each.name for each in column.table.columns].index(column.name) + 5
+    beside = 1 if column.table.name == "log_node" else 0
+    return 3 * [each.name for each in column.table.columns].index(column.name) + 5 + beside
 
 
 def fill_register(engine: Engine, count: int, now: datetime) -> None:
@@ -345,6 +350,7 @@ def fill_register(engine: Engine, count: int, now: datetime) -> None:
                 for model, row in files:
                     session.add(model(**row | own | {"id": uuid.uuid4()}))
                 numbered = {"sequence": number, "number": f"F/{number}", "code": new_public_code()}
+                numbered["status_index"] = permit["status_index"] + number
                 issued = Permit(**permit | own | numbered | {"id": uuid.uuid4()})
                 session.add(issued)
                 session.flush()
