@@ -128,7 +128,7 @@ def limit(*, seconds: float, memory: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     # A permit is examined long before this; whatever takes longer lets the others go first.
-    signal.signal(signal.SIGPROF, lambda _signal, _frame: os.nice(STANDS_BACK) and None)
+    signal.signal(signal.SIGPROF, lambda _signal, _frame: os.nice(STANDS_BACK))
     signal.setitimer(signal.ITIMER_PROF, AT_EASE)
     cpu = int(seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
