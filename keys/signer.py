@@ -164,19 +164,25 @@ def serve(signer: Signer, listening: socket.socket) -> None:
 
 
 def _attend(signer: Signer, connection: socket.socket, places: threading.BoundedSemaphore) -> None:
+    """Answer one question. What is lost or refused is recorded before its connection ends."""
     try:
         with connection:
-            connection.settimeout(SECONDS)
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            _, user, _ = _CREDENTIALS.unpack(credentials)
-            if user not in signer.users:
-                signer.record("user_refused", {"user": user})
-                return
-            send_frame(connection, _answer(signer, receive_frame(connection)))
-    except (OSError, FrameRefused) as error:
-        signer.record("question_lost", {"kind": type(error).__name__})
+            try:
+                _attend_question(signer, connection)
+            except (OSError, FrameRefused) as error:
+                signer.record("question_lost", {"kind": type(error).__name__})
     finally:
         places.release()
+
+
+def _attend_question(signer: Signer, connection: socket.socket) -> None:
+    connection.settimeout(SECONDS)
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(credentials)
+    if user not in signer.users:
+        signer.record("user_refused", {"user": user})
+        return
+    send_frame(connection, _answer(signer, receive_frame(connection)))
 
 
 def _answer(signer: Signer, question: dict[str, Any]) -> dict[str, Any]:
