@@ -21,12 +21,11 @@ from signing.policy import Policy, current_policy
 from signing.sign import embedded_certificates, require_document_signer, time_stamp_attributes
 from signing.trust import Anchors, Trust, read_lists
 from signing.validate import (
-    Indication,
+    MALFORMED,
     SignatureReport,
     ValidationReport,
     indicate,
     judge_in_force,
-    name_reasons,
     name_signer,
 )
 
@@ -84,25 +83,17 @@ def validate_detached(
             judges_signers=bool(lists),
             judges_authorities=anchors.have_list(lists),
         )
-        signed_data = cms.ContentInfo.load(signature, strict=True)["content"]
-        certificate = extract_certificate_info(signed_data).signer_cert
-        (signer_info,) = signed_data["signer_infos"]
-        algorithm = signer_info["digest_algorithm"]["algorithm"].native
-        detached = _Detached(signed_data, signer_info, hashlib.new(algorithm, content).digest())
+        detached = _read(content, signature)
+        certificate = extract_certificate_info(detached.signed_data).signer_cert
         judgement = judge_signature(detached, trust, at)
-        found = judge_in_force(certificate, judgement)
-        indication, name = indicate(found, ())
         report = SignatureReport(
-            field_name="",
+            "",
+            *indicate(judge_in_force(certificate, judgement), ()),
             container_sha256=hashlib.sha256(signature).hexdigest(),
-            indication=indication,
-            sub_indication=name,
-            reasons=name_reasons(found, ()),
             level="B-T" if time_stamp_tokens(detached) else "B-B",
             signer=name_signer(certificate),
             signer_serial=f"{certificate.serial_number:x}",
             signer_certificate=certificate.dump(),
-            signed_at=None,
             timestamped_at=judgement.proven_at,
             coverage_entire_file=True,
             modification_level="NONE",
@@ -111,5 +102,13 @@ def validate_detached(
     except MemoryError:
         raise
     except Exception:  # Parsers leak whatever a hostile signature provokes.
-        return ValidationReport(Indication.TOTAL_FAILED, "FORMAT_FAILURE", ("malformed_signature",), ())
+        return ValidationReport(*MALFORMED, ())
     return ValidationReport(report.indication, report.sub_indication, report.reasons, (report,))
+
+
+def _read(content: bytes, signature: bytes) -> _Detached:
+    """Read a CMS of one signer. Raises whatever the parsers raise for malformed structures."""
+    signed_data = cms.ContentInfo.load(signature, strict=True)["content"]
+    (signer_info,) = signed_data["signer_infos"]
+    algorithm = signer_info["digest_algorithm"]["algorithm"].native
+    return _Detached(signed_data, signer_info, hashlib.new(algorithm, content).digest())

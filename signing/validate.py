@@ -43,6 +43,9 @@ class Indication(StrEnum):
 
 _SEVERITY = (Indication.TOTAL_PASSED, Indication.INDETERMINATE, Indication.TOTAL_FAILED)
 
+MALFORMED = (Indication.TOTAL_FAILED, "FORMAT_FAILURE", ("malformed_signature",))
+"""The indication, sub-indication and reasons of what cannot be parsed as a signature."""
+
 
 @dataclass(frozen=True)
 class SignatureReport:
@@ -51,28 +54,27 @@ class SignatureReport:
     `reasons` is empty exactly when `indication` is TOTAL-PASSED; each reason is a stable code, an ETSI
     sub-indication in lower case or one of ours: `not_pades`, `malformed_signature`, `container_altered`,
     `not_whole_file`, `modified_after_signing`, `certification_violated`. `container_sha256` (hex) names the
-    signature's DER; nothing when it is malformed. `level` is B-B, B-T, B-LT or B-LTA;
-    nothing when it is not PAdES. `signed_at` is the signer's claim, `timestamped_at` the time proven by a
-    valid signature time stamp. `coverage_entire_file` is false also where only
-    validation data follows the last signature or document time stamp. `modification_level` is NONE,
-    LTA_UPDATES, FORM_FILLING, ANNOTATIONS or OTHER. `details` are there when they were asked for and the
-    signature is not malformed.
+    signature's DER. `level` is B-B, B-T, B-LT or B-LTA; nothing when it is not PAdES. `signed_at` is the
+    signer's claim, `timestamped_at` the time proven by a valid signature time stamp. `coverage_entire_file`
+    is false also where only validation data follows the last signature or document time stamp.
+    `modification_level` is NONE, LTA_UPDATES, FORM_FILLING, ANNOTATIONS or OTHER. `details` are there when
+    they were asked for. Of a signature that is malformed, or lacks its certificate, only the reason is told.
     """
 
     field_name: str
-    container_sha256: str | None
     indication: Indication
     sub_indication: str | None
     reasons: tuple[str, ...]
-    level: str | None
-    signer: str | None
-    signer_serial: str | None
-    signer_certificate: bytes | None
-    signed_at: datetime | None
-    timestamped_at: datetime | None
-    coverage_entire_file: bool
-    modification_level: str
-    docmdp_ok: bool
+    container_sha256: str | None = None
+    level: str | None = None
+    signer: str | None = None
+    signer_serial: str | None = None
+    signer_certificate: bytes | None = None
+    signed_at: datetime | None = None
+    timestamped_at: datetime | None = None
+    coverage_entire_file: bool = False
+    modification_level: str = "OTHER"
+    docmdp_ok: bool = False
     details: SignatureDetails | None = None
 
 
@@ -124,29 +126,12 @@ def validate_document(
     Raises UnreadableDocument when the bytes cannot be read as a PDF, MemoryError when a limit of the process
     is reached, and nothing else for hostile input.
     """
-    try:
-        reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=decode_limits)
-        found = bool(reader.root.get("/AcroForm"))
-        encrypted = reader.encrypted
-    except MemoryError:
-        raise
-    except Exception as error:  # Parsers leak whatever a hostile file provokes.
-        raise UnreadableDocument("The file cannot be read as a PDF document.") from error
-    if encrypted:
-        raise UnreadableDocument("The document is encrypted.")
-    try:
-        signatures = reader.embedded_regular_signatures if found else []
-        unknown = found and _has_unknown_signature(reader)
-    except MemoryError:
-        raise
-    except Exception:
-        return _malformed()
-    if unknown:
-        return _malformed()
+    signatures = _find_signatures(pdf, decode_limits)
+    if signatures is None:
+        return ValidationReport(*MALFORMED, ())
     if not signatures:
         return ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
-    anchors = Anchors(trust_anchors, time_anchors)
-    trust = Trust(anchors, policy or current_policy())
+    trust = Trust(Anchors(trust_anchors, time_anchors), policy or current_policy())
     reports = tuple(
         _validate_signature(pdf, signature, trust, crls, at, detailed=detailed) for signature in signatures
     )
@@ -155,17 +140,32 @@ def validate_document(
     return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
 
 
-def _has_unknown_signature(reader: PdfFileReader) -> bool:
-    """Tell whether a filled signature field holds what is neither a signature nor a document time stamp.
+def _find_signatures(pdf: bytes, decode_limits: DecodeLimits | None) -> list[EmbeddedPdfSignature] | None:
+    """List a document's signatures, or give nothing when what a field holds in place of one is unknown.
 
-    pyHanko passes over those silently, as if what they cover had no such signature.
+    Raises UnreadableDocument when there is no document to look into.
     """
-    known = [*reader.embedded_regular_signatures, *reader.embedded_timestamp_signatures]
-    return len(list(enumerate_sig_fields(reader, filled_status=True))) != len(known)
-
-
-def _malformed() -> ValidationReport:
-    return ValidationReport(Indication.TOTAL_FAILED, "FORMAT_FAILURE", ("malformed_signature",), ())
+    try:
+        reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=decode_limits)
+        form = reader.root.get("/AcroForm")
+    except MemoryError:
+        raise
+    except Exception as error:  # Parsers leak whatever a hostile file provokes.
+        raise UnreadableDocument("The file cannot be read as a PDF document.") from error
+    if reader.encrypted:
+        raise UnreadableDocument("The document is encrypted.")
+    if not form:
+        return []
+    try:
+        signatures: list[EmbeddedPdfSignature] = reader.embedded_regular_signatures
+        filled = list(enumerate_sig_fields(reader, filled_status=True))
+    except MemoryError:
+        raise
+    except Exception:  # As above.
+        return None
+    # pyHanko passes silently over what is neither a signature nor a document time stamp.
+    known = len(signatures) + len(reader.embedded_timestamp_signatures)
+    return signatures if len(filled) == known else None
 
 
 def _know(trust: Trust, signature: EmbeddedPdfSignature, crls: Sequence[bytes]) -> Trust:
@@ -188,7 +188,7 @@ _CHECKS_IN_FILE = {
     "modifications": "modified_after_signing",
     "certification": "certification_violated",
 }
-"""The checks of a signature's place in the file, and the reason that each gives when it fails."""
+"""The checks of a signature's place in the file, and the fault that each finds when it fails."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,8 @@ def _validate_signature(
     *,
     detailed: bool,
 ) -> SignatureReport:
+    # pyHanko's own kinds of strings hold on to the document.
+    field_name = str(signature.field_name)
     try:
         trust = _know(trust, signature, crls)
         signature.compute_integrity_info()  # type: ignore[no-untyped-call]
@@ -218,16 +220,13 @@ def _validate_signature(
         level = _level(signature)
         judge = judge_archived if archive_stamps(signature) else judge_signature
         judgement = judge(signature, trust, at)
-        sub_indication = judge_in_force(signature.signer_cert, judgement)
-        faults = _find_faults(integrity, level)
-        in_file = [Check(check, fault not in faults) for check, fault in _CHECKS_IN_FILE.items()]
-        indication, name = indicate(sub_indication, faults)
+        found = judge_in_force(signature.signer_cert, judgement)
+        in_file = _check_in_file(integrity, level)
+        faults = tuple(_CHECKS_IN_FILE[check.name] for check in in_file if not check.passed)
         return SignatureReport(
-            field_name=_plain(signature.field_name),
+            field_name,
+            *indicate(found, faults),
             container_sha256=fingerprint(signature.pkcs7_content),
-            indication=indication,
-            sub_indication=name,
-            reasons=name_reasons(sub_indication, faults),
             level=level,
             signer=name_signer(signature.signer_cert),
             signer_serial=f"{signature.signer_cert.serial_number:x}",
@@ -237,18 +236,15 @@ def _validate_signature(
             coverage_entire_file=integrity.coverage_entire_file,
             modification_level=integrity.modification_level,
             docmdp_ok=integrity.docmdp_ok,
-            details=_tell(signature, judgement, sub_indication, in_file, at) if detailed else None,
+            details=_tell(signature, judgement, found, in_file, at) if detailed else None,
         )
     except SignatureValidationError as error:
         # Without its certificate nothing else can be told of a signature (EN 319 102-1 §5.2.3).
-        indication, name = indicate(error.ades_subindication, ())
-        return _bare_report(_plain(signature.field_name), indication, name, name.lower() if name else "")
+        return SignatureReport(field_name, *indicate(error.ades_subindication, ()))
     except MemoryError:
         raise
     except Exception:  # The parts of a signature are parsed as late as here, and leak as the file's do.
-        return _bare_report(
-            _plain(signature.field_name), Indication.TOTAL_FAILED, "FORMAT_FAILURE", "malformed_signature"
-        )
+        return SignatureReport(field_name, *MALFORMED)
 
 
 def _tell(
@@ -266,36 +262,10 @@ def _tell(
         return None
 
 
-def _plain(text: str) -> str:
-    """Free a string from the document that pyHanko's own kinds of strings hold on to."""
-    return str(text)
-
-
 def name_signer(certificate: asn1_x509.Certificate) -> str | None:
     """Read the common name that a certificate gives: it may have none, or several."""
     names = (certificate.subject.native or {}).get("common_name")
     return ", ".join(names) if isinstance(names, list) else names
-
-
-def _bare_report(
-    field_name: str, indication: Indication, sub_indication: str | None, reason: str
-) -> SignatureReport:
-    return SignatureReport(
-        field_name=field_name,
-        container_sha256=None,
-        indication=indication,
-        sub_indication=sub_indication,
-        reasons=(reason,),
-        level=None,
-        signer=None,
-        signer_serial=None,
-        signer_certificate=None,
-        signed_at=None,
-        timestamped_at=None,
-        coverage_entire_file=False,
-        modification_level="OTHER",
-        docmdp_ok=False,
-    )
 
 
 def judge_in_force(certificate: asn1_x509.Certificate, judgement: Judgement) -> AdESSubIndic:
@@ -366,32 +336,30 @@ def _end(signature: EmbeddedPdfSignature) -> int:
     return int(start + length)
 
 
-def _find_faults(integrity: _Integrity, level: str | None) -> tuple[str, ...]:
-    """List what does not hold of the file, by its codes."""
-    faults = {
-        "not_pades": level is None,
-        "container_altered": not integrity.container_intact,
-        "not_whole_file": not integrity.nothing_beside,
-        "modified_after_signing": integrity.modification_level not in ("NONE", "LTA_UPDATES"),
-        "certification_violated": not integrity.docmdp_ok,
+def _check_in_file(integrity: _Integrity, level: str | None) -> list[Check]:
+    """Check what must hold of the file, whoever signed and whenever."""
+    passed = {
+        "format": level is not None,
+        "container": integrity.container_intact,
+        "coverage": integrity.nothing_beside,
+        "modifications": integrity.modification_level in ("NONE", "LTA_UPDATES"),
+        "certification": integrity.docmdp_ok,
     }
-    return tuple(code for code, present in faults.items() if present)
+    return [Check(check, passed[check]) for check in _CHECKS_IN_FILE]
 
 
-def indicate(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[Indication, str | None]:
-    """Join the ETSI indication with what must hold of the file. The gravest finding names itself."""
-    name = sub_indication.standard_name
+def indicate(
+    sub_indication: AdESSubIndic, faults: tuple[str, ...]
+) -> tuple[Indication, str | None, tuple[str, ...]]:
+    """Join the ETSI sub-indication with the faults of the file: the indication, what names it, the reasons.
+
+    The gravest finding names itself, and faults of the file go before what is merely indeterminate.
+    """
+    name, code = sub_indication.standard_name, sub_indication.standard_name.lower()
     if sub_indication.status is AdESStatus.FAILED:
-        return Indication.TOTAL_FAILED, name
+        return Indication.TOTAL_FAILED, name, (code, *faults)
     if faults:
-        return Indication.TOTAL_FAILED, "FORMAT_FAILURE"
+        return Indication.TOTAL_FAILED, "FORMAT_FAILURE", faults
     if sub_indication.status is AdESStatus.INDETERMINATE:
-        return Indication.INDETERMINATE, name
-    return Indication.TOTAL_PASSED, None
-
-
-def name_reasons(sub_indication: AdESSubIndic, faults: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the codes: those of the file go before what is merely indeterminate."""
-    status = sub_indication.status
-    named = status is AdESStatus.FAILED or (status is AdESStatus.INDETERMINATE and not faults)
-    return (sub_indication.standard_name.lower(), *faults) if named else faults
+        return Indication.INDETERMINATE, name, (code,)
+    return Indication.TOTAL_PASSED, None, ()
