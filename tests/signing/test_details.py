@@ -239,8 +239,7 @@ PROCESSES = {"B-B": "basic", "B-T": "with_time", "B-LT": "with_time", "B-LTA": "
 def test_each_document_is_judged_by_its_process_and_names_the_check_that_failed(
     level, pdf, sub_indication, failed, options
 ):
-    at = options.pop("at", LATER)
-    report = validate_document(pdf, PKI.trust_anchors, at=at, detailed=True, **options)
+    report = validate_document(pdf, PKI.trust_anchors, detailed=True, **{"at": LATER, **options})
     details = report.signature.details
     checks = {check.name: check.passed for check in details.checks}
 
