@@ -13,7 +13,6 @@ from enum import StrEnum
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from pyhanko.pdf_utils.decode_limits import DecodeLimits
 from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
@@ -106,7 +105,6 @@ def validate_document(
     time_anchors: Sequence[x509.Certificate] = (),
     policy: Policy | None = None,
     detailed: bool = False,
-    decode_limits: DecodeLimits | None = None,
 ) -> ValidationReport:
     """Validate every signature of a PDF at the time `at` (aware), up to the given trust anchors only.
 
@@ -126,7 +124,7 @@ def validate_document(
     Raises UnreadableDocument when the bytes cannot be read as a PDF, MemoryError when a limit of the process
     is reached, and nothing else for hostile input.
     """
-    signatures = _find_signatures(pdf, decode_limits)
+    signatures = _find_signatures(pdf)
     if signatures is None:
         return ValidationReport(*MALFORMED, ())
     if not signatures:
@@ -140,13 +138,13 @@ def validate_document(
     return ValidationReport(worst.indication, worst.sub_indication, reasons, reports)
 
 
-def _find_signatures(pdf: bytes, decode_limits: DecodeLimits | None) -> list[EmbeddedPdfSignature] | None:
+def _find_signatures(pdf: bytes) -> list[EmbeddedPdfSignature] | None:
     """List a document's signatures, or give nothing when what a field holds in place of one is unknown.
 
     Raises UnreadableDocument when there is no document to look into.
     """
     try:
-        reader = PdfFileReader(io.BytesIO(pdf), strict=True, decode_limits=decode_limits)
+        reader = PdfFileReader(io.BytesIO(pdf), strict=True)
         form = reader.root.get("/AcroForm")
     except MemoryError:
         raise
@@ -264,7 +262,7 @@ def _tell(
 
 def name_signer(certificate: asn1_x509.Certificate) -> str | None:
     """Read the common name that a certificate gives: it may have none, or several."""
-    names = (certificate.subject.native or {}).get("common_name")
+    names = certificate.subject.native.get("common_name")
     return ", ".join(names) if isinstance(names, list) else names
 
 

@@ -1,5 +1,6 @@
 """One page, signed and archived by the throwaway hierarchy: the documents of the tests that judge."""
 
+import hashlib
 import io
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -77,6 +78,23 @@ def sign_again(pdf: bytes, key: OpenKey, field_name: str, moment: datetime = NOW
     certificates = [key.certificate, *key.chain]
     steps.send(sign_content(key, DATA, prepared.document_digest, certificates=certificates))
     return output.getvalue()
+
+
+def digest_around_container(pdf: bytes) -> bytes:
+    """Return the SHA-256 of all that the first signature of a page is over."""
+    start, end = _room(pdf)
+    return hashlib.sha256(pdf[: start - 1] + pdf[end + 1 :]).digest()
+
+
+def replace_container(pdf: bytes, container: bytes) -> bytes:
+    """Put another container into the room of the first signature of a page."""
+    start, end = _room(pdf)
+    return pdf[:start] + container.hex().upper().ljust(end - start, "0").encode() + pdf[end:]
+
+
+def _room(pdf: bytes) -> tuple[int, int]:
+    start = pdf.index(b"/Contents <") + len(b"/Contents <")
+    return start, pdf.index(b">", start)
 
 
 def turn_page(pdf: bytes) -> bytes:

@@ -8,7 +8,18 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from pki import NOW, issue, make_pki, throwaway_pki
-from signed_pages import DAY, HOUR, archive_page, extend_page, lists, one_page, sign_page, turn_page
+from signed_pages import (
+    DAY,
+    HOUR,
+    archive_page,
+    digest_around_container,
+    extend_page,
+    lists,
+    one_page,
+    replace_container,
+    sign_page,
+    turn_page,
+)
 
 from keys import profiles
 from keys.algorithms import generate_key, sign_with
@@ -38,17 +49,15 @@ def flipped(pdf):
 
 def signed_by_another(pdf, key, *certificates, stamped_by=()):
     """Put another container into the room of a signature, over the same bytes."""
-    start = pdf.index(b"/Contents <") + len(b"/Contents <")
-    end = pdf.index(b">", start)
-    digest = hashlib.sha256(pdf[: start - 1] + pdf[end + 1 :]).digest()
 
     def stamps(value):
         digest = hashlib.sha256(value).digest()
         tokens = [local_timestamper(tsa, lambda: NOW).stamp(digest) for tsa in stamped_by]
         return [attribute(SIGNATURE_TIME_STAMP_TOKEN, token) for token in tokens]
 
+    digest = digest_around_container(pdf)
     container = sign_content(key, DATA, digest, certificates=certificates, unsigned_attributes=stamps)
-    return pdf[:start] + container.hex().upper().ljust(end - start, "0").encode() + pdf[end:]
+    return replace_container(pdf, container)
 
 
 def with_a_substituted_certificate():

@@ -1,4 +1,3 @@
-import hashlib
 import io
 import pickle
 import random
@@ -9,7 +8,7 @@ import pytest
 from cryptography import x509
 from pki import NOW, issue, make_pki, throwaway_pki
 from pyhanko.pdf_utils.writer import PdfFileWriter
-from signed_pages import one_page, turn_page
+from signed_pages import digest_around_container, one_page, replace_container, turn_page
 
 from keys import profiles
 from keys.cms import DATA, sign_content
@@ -218,13 +217,10 @@ def test_a_time_stamp_after_the_signers_certificate_expired_does_not_pass():
 
 
 def test_a_tsas_certificate_signs_no_document():
-    digest = hashlib.sha256(SIGNED[: GAP[0]] + SIGNED[GAP[-1] + 1 :]).digest()
-    container = sign_content(
-        PKI.tsa, DATA, digest, certificates=[PKI.tsa.certificate, PKI.issuing.certificate]
-    )
-    digits = container.hex().upper().ljust(len(GAP) - 2, "0").encode()
+    certificates = [PKI.tsa.certificate, PKI.issuing.certificate]
+    container = sign_content(PKI.tsa, DATA, digest_around_container(SIGNED), certificates=certificates)
 
-    report = validate(SIGNED[: GAP[0] + 1] + digits + SIGNED[GAP[-1] :])
+    report = validate(replace_container(SIGNED, container))
 
     assert (report.indication, report.sub_indication) == (
         Indication.INDETERMINATE,
