@@ -30,8 +30,8 @@ from keys.store import OpenKey
 from keys.timestamp import local_timestamper
 from signing.details import STEPS
 from signing.policy import current_policy
-from signing.sign import sign_document
-from signing.validate import Indication, validate_document
+from signing.sign import FIELD_NAME, sign_document
+from signing.validate import Indication, SignatureReport, ValidationReport, validate_document
 
 PKI = throwaway_pki()
 FOREIGN = make_pki()
@@ -263,11 +263,9 @@ def test_each_document_is_judged_by_its_process_and_names_the_check_that_failed(
 def test_without_its_own_certificate_nothing_is_told_of_a_signature():
     report = validate_document(with_a_substituted_certificate(), PKI.trust_anchors, at=LATER, detailed=True)
 
-    assert (report.indication, report.sub_indication) == (
-        Indication.INDETERMINATE,
-        "NO_SIGNING_CERTIFICATE_FOUND",
-    )
-    assert (report.reasons, report.signature.details) == (("no_signing_certificate_found",), None)
+    name = "NO_SIGNING_CERTIFICATE_FOUND"
+    missing = (Indication.INDETERMINATE, name, (name.lower(),))
+    assert report == ValidationReport(*missing, (SignatureReport(FIELD_NAME, *missing),))
 
 
 def test_what_a_judgement_rests_on_is_told():

@@ -300,5 +300,5 @@ def test_an_encrypted_document_cannot_be_read():
     output = io.BytesIO()
     writer.write(output)
 
-    with pytest.raises(UnreadableDocument):
+    with pytest.raises(UnreadableDocument, match=r"^The document is encrypted\.$"):
         validate(output.getvalue())
