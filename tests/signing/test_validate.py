@@ -16,7 +16,7 @@ from keys.revocation import Revocation, build_crl
 from keys.timestamp import local_timestamper
 from signing.errors import UnreadableDocument
 from signing.sign import sign_document
-from signing.validate import Indication, validate_document
+from signing.validate import Indication, ValidationReport, validate_document
 
 PKI = throwaway_pki()
 LATER = NOW + timedelta(hours=1)
@@ -99,7 +99,7 @@ def test_a_report_holds_nothing_of_the_document():
 def test_a_document_without_a_signature_says_so():
     report = validate(PDF)
 
-    assert (report.indication, report.reasons) == (Indication.INDETERMINATE, ("no_signature",))
+    assert report == ValidationReport(Indication.INDETERMINATE, None, ("no_signature",), ())
     assert report.signature is None
 
 
