@@ -1,7 +1,7 @@
 """Merkle hashing against a plain recursive reading of RFC 6962, for every small size."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pymerkle
 import pytest
@@ -60,10 +60,51 @@ def test_consistency(second: int, read: merkle.NodeReader) -> None:
         assert not merkle.verify_consistency(first, second, roots[0], merkle.leaf_hash(b"fork"), proof)
 
 
+def altered(proof: list[bytes]) -> Iterator[list[bytes]]:
+    """Give proofs that say something else: each with one hash more, one less or another in its place."""
+    other = merkle.leaf_hash(b"fork")
+    for place in range(len(proof) + 1):
+        yield [*proof[:place], other, *proof[place:]]
+    for place in range(len(proof)):
+        yield [*proof[:place], *proof[place + 1 :]]
+        yield [*proof[:place], other, *proof[place + 1 :]]
+
+
+@pytest.mark.parametrize("size", range(1, 18))
+def test_nothing_else_proves_a_leafs_place(size: int, read: merkle.NodeReader) -> None:
+    root = merkle.root_hash(size, read)
+    for index in range(size):
+        leaf, proof = LEAVES[index], merkle.inclusion_proof(index, size, read)
+        assert not any(merkle.verify_inclusion(leaf, index, size, each, root) for each in altered(proof))
+        assert not any(
+            merkle.verify_inclusion(leaf, place, size, proof, root)
+            for place in range(-1, size + 2)
+            if place != index
+        )
+
+
+@pytest.mark.parametrize("second", range(1, 18))
+def test_nothing_else_proves_that_a_tree_grew(second: int, read: merkle.NodeReader) -> None:
+    roots = [merkle.root_hash(size, read) for size in range(second + 1)]
+    for first in range(1, second + 1):
+        old, new, proof = roots[first], roots[second], merkle.consistency_proof(first, second, read)
+        assert not any(merkle.verify_consistency(first, second, old, new, each) for each in altered(proof))
+        assert not merkle.verify_consistency(first, second, merkle.leaf_hash(b"fork"), new, proof)
+        assert not merkle.verify_consistency(second + 1, second, old, new, proof)
+        assert not merkle.verify_consistency(0, second, roots[0], new, proof)
+
+
 def test_a_leaf_outside_the_tree_has_no_proof(read: merkle.NodeReader) -> None:
-    with pytest.raises(ValueError, match="not in a tree"):
-        merkle.inclusion_proof(3, 3, read)
+    for index in (-1, 3):
+        with pytest.raises(ValueError, match=f"^leaf {index} is not in a tree of 3$"):
+            merkle.inclusion_proof(index, 3, read)
     assert not merkle.verify_inclusion(LEAVES[3], 3, 3, [], LEAVES[3])
+
+
+@pytest.mark.parametrize("first", [0, 6])
+def test_what_is_no_prefix_has_no_proof(first: int, read: merkle.NodeReader) -> None:
+    with pytest.raises(ValueError, match=f"^no tree of {first} leaves is a prefix of one of 5$"):
+        merkle.consistency_proof(first, 5, read)
 
 
 # Against an independent implementation ------------------------------------------------------------
