@@ -88,7 +88,7 @@ def validate_detached(
         judgement = judge_signature(detached, trust, at)
         report = SignatureReport(
             "",
-            *indicate(judge_in_force(certificate, judgement), ()),
+            *indicate(judge_in_force(certificate, judgement)),
             container_sha256=hashlib.sha256(signature).hexdigest(),
             level="B-T" if time_stamp_tokens(detached) else "B-B",
             signer=name_signer(certificate),

@@ -238,7 +238,7 @@ def _validate_signature(
         )
     except SignatureValidationError as error:
         # Without its certificate nothing else can be told of a signature (EN 319 102-1 §5.2.3).
-        return SignatureReport(field_name, *indicate(error.ades_subindication, ()))
+        return SignatureReport(field_name, *indicate(error.ades_subindication))
     except MemoryError:
         raise
     except Exception:  # The parts of a signature are parsed as late as here, and leak as the file's do.
@@ -347,7 +347,7 @@ def _check_in_file(integrity: _Integrity, level: str | None) -> list[Check]:
 
 
 def indicate(
-    sub_indication: AdESSubIndic, faults: tuple[str, ...]
+    sub_indication: AdESSubIndic, faults: tuple[str, ...] = ()
 ) -> tuple[Indication, str | None, tuple[str, ...]]:
     """Join the ETSI sub-indication with the faults of the file: the indication, what names it, the reasons.
 
