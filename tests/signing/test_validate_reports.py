@@ -1,6 +1,7 @@
 """What a report tells: all that was found of each signature, and nothing of what could not be read."""
 
 import hashlib
+import io
 import re
 
 import pytest
@@ -9,7 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from pki import NOW, make_pki, throwaway_pki
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.ades.report import AdESFailure, AdESIndeterminate, AdESPassed
+from pyhanko.sign.fields import SigFieldSpec, append_signature_field
 from signed_pages import (
     DAY,
     HOUR,
@@ -122,6 +125,19 @@ def test_of_a_malformed_signature_nothing_else_is_told():
 def test_a_signature_that_cannot_be_read_at_all_is_malformed(name, other):
     """Were it passed over, the document would be one that nobody signed."""
     assert validate(TIMED.replace(name, other)) == ValidationReport(*MALFORMED, ())
+
+
+def test_an_empty_field_waits_for_a_signature_and_is_none():
+    writer = IncrementalPdfFileWriter(io.BytesIO(one_page()))
+    append_signature_field(writer, SigFieldSpec("Kosong"))
+    output = io.BytesIO()
+    writer.write(output)
+
+    signed = sign_again(output.getvalue(), PKI.official, "Terisi")
+
+    assert validate(output.getvalue()).reasons == ("no_signature",)
+    assert validate(signed).indication == Indication.TOTAL_PASSED
+    assert [each.field_name for each in validate(signed).signatures] == ["Terisi"]
 
 
 @pytest.mark.parametrize("names", [[], ["Kepala Dinas"], ["Kepala Dinas", "Pelaksana Tugas"]])
