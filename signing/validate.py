@@ -159,7 +159,7 @@ def _find_signatures(pdf: bytes) -> list[EmbeddedPdfSignature] | None:
         filled = list(enumerate_sig_fields(reader, filled_status=True))
     except MemoryError:
         raise
-    except Exception:  # As above.
+    except Exception:  # The parsers of signatures leak as much.
         return None
     # pyHanko passes silently over what is neither a signature nor a document time stamp.
     known = len(signatures) + len(reader.embedded_timestamp_signatures)

@@ -40,6 +40,12 @@ def test_root_of_the_empty_tree() -> None:
     assert merkle.EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
+@pytest.mark.parametrize("size", range(1, len(LEAVES)))
+def test_a_tree_hashed_at_once_has_the_subtrees_of_one_that_grew(size: int, read: merkle.NodeReader) -> None:
+    levels = [[read(level, index) for index in range(size >> level)] for level in range(size.bit_length())]
+    assert merkle.complete_subtrees(LEAVES[:size]) == levels
+
+
 @pytest.mark.parametrize("size", range(len(LEAVES)))
 def test_roots_and_inclusion(size: int, read: merkle.NodeReader) -> None:
     root = merkle.root_hash(size, read)
