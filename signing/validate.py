@@ -29,6 +29,7 @@ from signing.errors import UnreadableDocument
 from signing.judgement import Judgement, judge_signature, time_stamp_tokens
 from signing.policy import Policy, current_policy
 from signing.provenance import fingerprint
+from signing.revisions import UpdatePolicy
 from signing.trust import Anchors, Trust, read_lists
 
 
@@ -213,7 +214,7 @@ def _validate_signature(
     field_name = str(signature.field_name)
     try:
         trust = _know(trust, signature, crls)
-        signature.compute_integrity_info()  # type: ignore[no-untyped-call]
+        signature.compute_integrity_info(UpdatePolicy())  # type: ignore[no-untyped-call]
         integrity = _integrity(pdf, signature)
         level = _level(signature)
         judge = judge_archived if archive_stamps(signature) else judge_signature
