@@ -18,7 +18,6 @@ from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed
 from pyhanko.sign.general import extract_certificate_info
 from pyhanko.sign.validation.ades import ades_timestamp_validation
-from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.policy_decl import LocalKnowledge
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
@@ -31,22 +30,36 @@ _CLOCK_SKEW = timedelta(minutes=1)
 """How far the clocks of two time-stamping authorities may differ."""
 
 
-def embedded_knowledge(document: PdfFileReader | HistoricalResolver) -> LocalKnowledge:
+def embedded_knowledge(
+    document: PdfFileReader | HistoricalResolver, parsed: LocalKnowledge | None = None
+) -> LocalKnowledge:
     """Read the certificates, CRLs and OCSP responses that a document's DSS holds, believing none yet.
 
-    Raises whatever the parsers raise for malformed structures.
+    Certificates and lists that were `parsed` already are not parsed again, and those of the same bytes are
+    the same objects. Raises whatever the parsers raise for malformed structures.
     """
     if "/DSS" not in document.root:
         return LocalKnowledge()
-    store = DocumentSecurityStore.read_dss(document)
-    crls = [each.get_object().read_data(DecodePurpose.CRL) for each in store.crls]
-    responses = [each.get_object().read_data(DecodePurpose.OCSP_RESPONSE) for each in store.ocsps]
+    store = document.root["/DSS"]
+
+    def read(kind: str, purpose: DecodePurpose) -> list[bytes]:
+        return [each.get_object().read_data(purpose) for each in store.get(kind, ())]
+
+    parsed = parsed or LocalKnowledge()
+    certificates = {each.dump(): each for each in parsed.known_certs}
+    lists = {each.crl_data.dump(): each for each in parsed.known_crls}
     return LocalKnowledge(
-        known_certs=list(store.load_certs()),
-        known_crls=[CRLContainer(asn1_crl.CertificateList.load(der)) for der in crls],
+        known_certs=[
+            certificates.get(der) or asn1_x509.Certificate.load(der)
+            for der in read("/Certs", DecodePurpose.CERTIFICATE)
+        ],
+        known_crls=[
+            lists.get(der) or CRLContainer(asn1_crl.CertificateList.load(der))
+            for der in read("/CRLs", DecodePurpose.CRL)
+        ],
         known_ocsps=[
             container
-            for der in responses
+            for der in read("/OCSPs", DecodePurpose.OCSP_RESPONSE)
             for container in OCSPContainer.load_multi(asn1_ocsp.OCSPResponse.load(der))
         ],
     )
@@ -77,8 +90,8 @@ def judge_archived(signature: EmbeddedPdfSignature, trust: Trust, at: datetime) 
         if judged[-1].sub_indication is not AdESPassed.OK:
             return Judgement(judged[-1].sub_indication, archive_stamps=tuple(judged))
         at = stamped_at(stamp)
-        covered = HistoricalResolver(signature.reader, revision=stamp.signed_revision)
-        trust = replace(trust, knowledge=embedded_knowledge(covered))
+        covered = signature.reader.get_historical_resolver(stamp.signed_revision)
+        trust = replace(trust, knowledge=embedded_knowledge(covered, trust.knowledge))
     found = replace(judge_signature(signature, trust, at), archive_stamps=tuple(judged))
     if found.signature is None or (time_stamp_tokens(signature) and not found.proven_at):
         return found

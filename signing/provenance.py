@@ -28,16 +28,24 @@ _CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 @dataclass(frozen=True)
 class Clues:
     """`revisions`: SHA-256 (hex) of the bytes up to each end-of-file mark; `signatures`: the fingerprint of
-    each signature container; `code`: the public code that the attached data claim."""
+    each signature container; `code`: the public code that a permit's attached data claim; `receipt`: the
+    statement that a verification receipt carries, unjudged."""
 
     revisions: tuple[str, ...]
     signatures: tuple[str, ...]
     code: str | None
+    receipt: dict[str, Any] | None
 
 
 def find_clues(pdf: bytes) -> Clues:
     """Gather every clue. Raises MemoryError and nothing else: what cannot be read gives no clue."""
-    return Clues(_revision_hashes(pdf), signature_fingerprints(pdf), _claimed_code(pdf))
+    attached = _attached_data(pdf)
+    return Clues(
+        _revision_hashes(pdf),
+        signature_fingerprints(pdf),
+        _claimed_code(attached.get(PERMIT_DATA, {})),
+        attached.get(RECEIPT_DATA),
+    )
 
 
 def signature_fingerprints(pdf: bytes) -> tuple[str, ...]:
@@ -79,26 +87,24 @@ def _revision_hashes(pdf: bytes) -> tuple[str, ...]:
     return tuple(hashes)
 
 
-def _claimed_code(pdf: bytes) -> str | None:
-    code = (_attached(pdf, PERMIT_DATA) or {}).get("code")
+def _claimed_code(permit: dict[str, Any]) -> str | None:
+    code = permit.get("code")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
-def attached_receipt(pdf: bytes) -> dict[str, Any] | None:
-    """Return the statement that a verification receipt carries, unjudged. Raises MemoryError alone."""
-    return _attached(pdf, RECEIPT_DATA)
-
-
-def _attached(pdf: bytes, name: str) -> dict[str, Any] | None:
+def _attached_data(pdf: bytes) -> dict[str, dict[str, Any]]:
+    """Read the JSON objects attached under our names, the first of each name."""
+    attached: dict[str, dict[str, Any]] = {}
     try:
         reader = PdfFileReader(io.BytesIO(pdf), strict=False)
         names = reader.root["/Names"]["/EmbeddedFiles"]["/Names"]
         for position in range(0, min(len(names), 20), 2):
-            if str(names[position]) == name:
+            name = str(names[position])
+            if name in (PERMIT_DATA, RECEIPT_DATA) and name not in attached:
                 data = json.loads(names[position + 1]["/EF"]["/F"].data[:MAX_ATTACHMENT_BYTES])
-                return data if isinstance(data, dict) else None
+                attached[name] = data if isinstance(data, dict) else {}
     except MemoryError:
         raise
-    except Exception:  # Parsers leak whatever a hostile file provokes.
-        return None
-    return None
+    except Exception:  # Parsers leak whatever a hostile file provokes; what was read before remains.
+        return attached
+    return attached

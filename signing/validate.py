@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from pyhanko.pdf_utils.reader import HistoricalResolver, PdfFileReader
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESIndeterminate, AdESPassed, AdESStatus, AdESSubIndic
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.fields import SigSeedSubFilter, enumerate_sig_fields
@@ -170,7 +170,8 @@ def _find_signatures(pdf: bytes) -> list[EmbeddedPdfSignature] | None:
 def _know(trust: Trust, signature: EmbeddedPdfSignature, crls: Sequence[bytes]) -> Trust:
     """Add what is known about revocation, and so whose revocation must be known."""
     embedded = embedded_knowledge(signature.reader)
-    lists = [*read_lists(crls), *embedded.known_crls]
+    known = {each.crl_data.dump(): each for each in (*embedded.known_crls, *read_lists(crls))}
+    lists = list(known.values())
     archived = bool(archive_stamps(signature))
     return replace(
         trust,
@@ -298,7 +299,7 @@ def _level(signature: EmbeddedPdfSignature) -> str | None:
         return "B-T"
     if not stamps:
         return "B-LT"
-    covered = HistoricalResolver(signature.reader, revision=stamps[-1].signed_revision)
+    covered = signature.reader.get_historical_resolver(stamps[-1].signed_revision)
     return "B-LTA" if _tells_of(embedded_knowledge(covered), issuer) else "B-LT"
 
 

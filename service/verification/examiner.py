@@ -29,7 +29,9 @@ from signing.detached import validate_detached
 from signing.errors import UnreadableDocument
 from signing.etsi_report import write_report
 from signing.policy import current_policy, state_policy
-from signing.provenance import attached_receipt, find_clues
+from signing.provenance import find_clues
+from signing.quickening import quicken_libraries
+from signing.rehearsal import rehearse
 from signing.statement import open_statement
 from signing.trust import TIME_ANCHOR_FILES
 from signing.validate import ValidationReport, validate_document
@@ -63,6 +65,8 @@ def main(channel: socket.socket) -> None:
     for name in LAZY_MODULES:
         import_module(name)
     current_policy()
+    quicken_libraries()
+    rehearse()
     # What is loaded now stays: a fork that collects garbage need not copy it.
     gc.freeze()
     channel.sendall(READY)
@@ -169,7 +173,7 @@ def examine(
                 report = validate_document(
                     pdf, anchors, at=at, crls=crls, time_anchors=stamping, detailed=detailed
                 )
-                receipt = attached_receipt(pdf)
+                receipt = clues.receipt
             if detailed:
                 policy = state_policy(current_policy(), anchors, stamping)
                 sha256 = hashlib.sha256(pdf).hexdigest()
