@@ -35,7 +35,9 @@ def container_intact(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
     timestamps = [
         token for attribute in signature.signer_info["unsigned_attrs"] or () for token in attribute["values"]
     ]
-    return all(_consistent(each) for each in (cms.ContentInfo.load(contents), *timestamps))
+    return _consistent(cms.ContentInfo.load(contents), signature.signed_data) and all(
+        _consistent(each, each["content"]) for each in timestamps
+    )
 
 
 def _only_timestamps(signer_info: cms.SignerInfo) -> bool:
@@ -46,9 +48,8 @@ def _only_timestamps(signer_info: cms.SignerInfo) -> bool:
     )
 
 
-def _consistent(message: cms.ContentInfo) -> bool:
+def _consistent(message: cms.ContentInfo, signed_data: cms.SignedData) -> bool:
     """Tell whether nothing is hidden in a message, and what it states twice agrees (RFC 5652 §5.1, §5.3)."""
-    signed_data = message["content"]
     (signer_info,) = signed_data["signer_infos"]
     sid = signer_info["sid"]
     by_issuer = sid.name == "issuer_and_serial_number"

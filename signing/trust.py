@@ -61,12 +61,12 @@ class Anchors:
     @cached_property
     def for_signatures(self) -> SimpleTrustManager:
         """The trust anchors for signatures. A list, even an empty one, keeps the operating system's out."""
-        return SimpleTrustManager.build(trust_roots=_parse(self.signing))
+        return SimpleTrustManager.build(trust_roots=self._ours)
 
     @cached_property
     def for_time_stamps(self) -> SimpleTrustManager:
         """The trust anchors for time stamps."""
-        return SimpleTrustManager.build(trust_roots=_parse(self._stamping))
+        return SimpleTrustManager.build(trust_roots=self._stamping)
 
     @cached_property
     def completing(self) -> list[asn1_x509.Certificate]:
@@ -76,17 +76,19 @@ class Anchors:
     @cached_property
     def names(self) -> frozenset[bytes]:
         """The names of all trust anchors (DER)."""
-        return frozenset(anchor.subject.dump() for anchor in _parse(self._stamping))
+        return frozenset(anchor.subject.dump() for anchor in self._stamping)
 
-    @property
-    def _stamping(self) -> list[x509.Certificate]:
-        return [*self.signing, *filter(is_self_issued, self.time)]
+    @cached_property
+    def _ours(self) -> list[asn1_x509.Certificate]:
+        return _parse(self.signing)
+
+    @cached_property
+    def _stamping(self) -> list[asn1_x509.Certificate]:
+        return [*self._ours, *_parse([each for each in self.time if is_self_issued(each)])]
 
     def have_list(self, lists: Sequence[CRLContainer]) -> bool:
         """Tell whether a signing anchor's own revocation list is there, so that it judges authorities."""
-        return any(
-            each.crl_data.issuer == anchor.subject for each in lists for anchor in _parse(self.signing)
-        )
+        return any(each.crl_data.issuer == anchor.subject for each in lists for anchor in self._ours)
 
 
 def read_lists(crls: Sequence[bytes]) -> list[CRLContainer]:
