@@ -16,12 +16,12 @@ from keys.hierarchy import latest, load_trust_anchors
 from keys.outside import longest, open_client
 from keys.store import BareKey, KeyStore, OpenKey
 from keys.timestamp import Timestamper, local_timestamper
-from service.accounts.models import BSRE, CSC, OUTSIDE_SERVICES, User
+from service.accounts.models import BSRE, OUTSIDE_SERVICES, User
 from service.accounts.sealing import outside_context, unseal
 from service.config import Settings, parse_wrapping_keys
 from service.errors import Conflict, ServiceError
 from service.permits.models import HERE
-from service.pki.outside_trust import OutsideTrust, read_outside_trust, require_usable
+from service.pki.outside_trust import read_outside_trust, require_usable
 from service.pki.store import open_store
 from service.pki.tsa import time_anchors
 from signing import bsre
@@ -104,36 +104,42 @@ def signing_as(official: User, passphrase: str, *, settings: Settings, now: date
     service = service_of(official)
     if service == HERE:
         return open_signer(open_store(settings), official, passphrase, now)
-    url = {BSRE: settings.bsre_url, CSC: settings.csc_url}[service]
+    at_bsre = service == BSRE
+    url = settings.bsre_url if at_bsre else settings.csc_url
     if not url or official.outside_identity is None:
         raise NoOutsideIdentity
     wrapping_keys = parse_wrapping_keys(settings.wrapping_keys.get_secret_value())
     identity = unseal(official.outside_identity, wrapping_keys, outside_context(official.id))
-    holder = official.certificate_name or official.full_name
     trust = read_outside_trust(settings.outside_anchors)
     require_usable(trust, now)
-    if service == BSRE:
-        auth = (settings.bsre_user, settings.bsre_password.get_secret_value())
-        client = open_client(url, seconds=settings.bsre_seconds, auth=auth)
-    else:
-        client = open_client(url, seconds=settings.csc_seconds)
+    seconds = settings.bsre_seconds if at_bsre else settings.csc_seconds
+    auth = (settings.bsre_user, settings.bsre_password.get_secret_value()) if at_bsre else None
+    client = open_client(url, seconds=seconds, auth=auth)
     try:
-        if service == BSRE:
-            return _at_bsre(client, identity, passphrase, holder, trust, settings)
-        return _at_csc(client, identity, passphrase, holder, trust, settings, now)
+        if at_bsre:
+            sign = _sign_at_bsre(client, identity, passphrase)
+        else:
+            sign = _sign_at_csc(client, identity, passphrase, settings, now)
     except BaseException:
         client.close()
         raise
+    folder = settings.effective_keys_folder
+    return OutsideSigner(
+        service=service,
+        holder=official.certificate_name or official.full_name,
+        issuer=bsre.ISSUER if at_bsre else settings.csc_issuer,
+        sign=sign,
+        close=client.close,
+        trust_anchors=trust.anchors,
+        time_anchors=() if at_bsre else (*load_trust_anchors(folder), *time_anchors(folder)),
+        crls=trust.crls,
+        # A CSC provider is asked twice: for the authorisation, and for the signature.
+        patience=longest(seconds) if at_bsre else 2 * longest(seconds),
+        brings_field=at_bsre,
+    )
 
 
-def _at_bsre(
-    client: httpx2.Client,
-    identity: str,
-    passphrase: str,
-    holder: str,
-    trust: OutsideTrust,
-    settings: Settings,
-) -> OutsideSigner:
+def _sign_at_bsre(client: httpx2.Client, identity: str, passphrase: str) -> Callable[[bytes, Act], bytes]:
     bsre.require_ready(client, identity)
 
     def sign(pdf: bytes, act: Act) -> bytes:
@@ -141,29 +147,12 @@ def _at_bsre(
             client, pdf, identity=identity, passphrase=passphrase, reason=act.reason, location=act.location
         )
 
-    return OutsideSigner(
-        service=BSRE,
-        holder=holder,
-        issuer=bsre.ISSUER,
-        sign=sign,
-        close=client.close,
-        trust_anchors=trust.anchors,
-        time_anchors=(),
-        crls=trust.crls,
-        patience=longest(settings.bsre_seconds),
-        brings_field=True,
-    )
+    return sign
 
 
-def _at_csc(
-    client: httpx2.Client,
-    identity: str,
-    passphrase: str,
-    holder: str,
-    trust: OutsideTrust,
-    settings: Settings,
-    now: datetime,
-) -> OutsideSigner:
+def _sign_at_csc(
+    client: httpx2.Client, identity: str, passphrase: str, settings: Settings, now: datetime
+) -> Callable[[bytes, Act], bytes]:
     csc.authenticate(client, settings.csc_client_id, settings.csc_client_secret.get_secret_value())
     credential = csc.read_credential(client, identity)
     require_document_signer(credential.certificate, now)
@@ -184,20 +173,7 @@ def _at_csc(
             stamp_issuers=stamp_issuers,
         )
 
-    folder = settings.effective_keys_folder
-    return OutsideSigner(
-        service=CSC,
-        holder=holder,
-        issuer=settings.csc_issuer,
-        sign=sign,
-        close=client.close,
-        trust_anchors=trust.anchors,
-        time_anchors=(*load_trust_anchors(folder), *time_anchors(folder)),
-        crls=trust.crls,
-        # A provider is asked twice: for the authorisation, and for the signature.
-        patience=2 * longest(settings.csc_seconds),
-        brings_field=False,
-    )
+    return sign
 
 
 def open_operations_keys(keys: KeyStore, passphrase: str, now: Callable[[], datetime]) -> OperationsKeys:
