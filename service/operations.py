@@ -31,6 +31,7 @@ from service.permits.reconcile import reconcile
 from service.permits.renewal import RENEW_JOB, run_slice
 from service.permits.revoke import expire_permits
 from service.permits.signer import OperationsKeys, open_operations_keys
+from service.permits.sweep import sweep_storage
 from service.permits.workshop import SigningUnavailable, workshop_of
 from service.pki.outside import REFRESH_JOB, refresh_outside_lists, stamps_until
 from service.pki.publish import publish_revocation_lists
@@ -196,6 +197,7 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         jobs.Job("expire_permits", expire, cron="5 0 * * *"),
         jobs.Job("commit_audit_trail", commit, cron="37 * * * *"),
         jobs.Job("reconcile", lambda: reconcile(engine, app.state.storage, now()), cron="25 2 * * *"),
+        jobs.Job("sweep_storage", lambda: sweep_storage(engine, app.state.storage, now()), cron="55 1 * * *"),
         jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
         jobs.Job("forget_old", forget, cron="45 0 * * *"),
         jobs.Job("expiry_alarm", alarm, cron="30 6 * * *"),

@@ -15,7 +15,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar
 from urllib.parse import unquote, urlsplit
@@ -30,8 +30,12 @@ from obstore.store import LocalStore, S3Store
 from service.errors import NotFound, Unavailable
 
 NONCE_BYTES = 12
+DOCUMENTS, UPLOADS = "documents", "uploads"
+LISTED_AT_ONCE = 1000
 SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 UPLOAD_NAME = re.compile(r"[0-9a-f]{32}")
+UNFINISHED = ".new-"
+"""Names begin so while a local file is being written; a killed process leaves one behind."""
 
 
 class ObjectMissing(NotFound):
@@ -84,6 +88,15 @@ class StoredUpload:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies in the storage, in `documents` or `uploads`, under which name, and when it was written."""
+
+    folder: str
+    name: str
+    written_at: datetime
+
+
 # Opening --------------------------------------------------------------------------------------
 
 
@@ -98,7 +111,7 @@ def open_storage(
     parts = urlsplit(url)
     if parts.scheme == "file":
         folder = Path(unquote(parts.path))
-        for name in ("documents", "uploads"):
+        for name in (DOCUMENTS, UPLOADS):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync_folder(folder / name)
         _sync_folder(folder)
@@ -139,7 +152,7 @@ def probe_storage(storage: Storage) -> None:
 
     Raises StorageUnavailable, or StorageUnsuitable if the server ignores create-only writes.
     """
-    name = f"uploads/{secrets.token_hex(16)}"
+    name = f"{UPLOADS}/{secrets.token_hex(16)}"
     _create(storage, name, b"probe")
     try:
         if _create(storage, name, b"overwritten") or _read(storage, name) != b"probe":
@@ -157,7 +170,7 @@ def put_document(storage: Storage, data: bytes) -> str:
     Raises StorageUnavailable; StorageCorrupted if other bytes lie under that name already.
     """
     sha256 = hashlib.sha256(data).hexdigest()
-    if not _create(storage, f"documents/{sha256}", data):
+    if not _create(storage, f"{DOCUMENTS}/{sha256}", data):
         get_document(storage, sha256)
     return sha256
 
@@ -166,7 +179,7 @@ def get_document(storage: Storage, sha256: str) -> bytes:
     """Return the document of that SHA-256. Raises ObjectMissing, StorageCorrupted, StorageUnavailable."""
     if not SHA256_HEX.fullmatch(sha256):
         raise ObjectMissing
-    data = _read(storage, f"documents/{sha256}")
+    data = _read(storage, f"{DOCUMENTS}/{sha256}")
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StorageCorrupted
     return data
@@ -183,7 +196,7 @@ def put_upload(storage: Storage, data: bytes, wrapping_keys: Mapping[str, bytes]
     """
     name = secrets.token_hex(16)
     data_key = secrets.token_bytes(32)
-    if not _create(storage, f"uploads/{name}", _encrypt(data_key, data, name)):
+    if not _create(storage, f"{UPLOADS}/{name}", _encrypt(data_key, data, name)):
         raise StorageUnavailable
     wrapped_key = seal(data_key, name, wrapping_keys)
     return StoredUpload(name, wrapped_key, len(data), hashlib.sha256(data).hexdigest())
@@ -211,7 +224,27 @@ def rewrap(wrapped_key: str, name: str, wrapping_keys: Mapping[str, bytes]) -> s
 def _upload_path(name: str) -> str:
     if not UPLOAD_NAME.fullmatch(name):
         raise ObjectMissing
-    return f"uploads/{name}"
+    return f"{UPLOADS}/{name}"
+
+
+# Sweeping -----------------------------------------------------------------------------------------
+
+
+def list_written_before(storage: Storage, moment: datetime) -> Iterator[list[Stored]]:
+    """Yield in portions what was written before a moment, unfinished or not. Raises StorageUnavailable."""
+    for folder in (DOCUMENTS, UPLOADS):
+        with _storage_errors():
+            for portion in obstore.list(storage.store, prefix=folder, chunk_size=LISTED_AT_ONCE):
+                yield [
+                    Stored(folder, each["path"].removeprefix(f"{folder}/"), each["last_modified"])
+                    for each in portion
+                    if each["last_modified"] < moment
+                ]
+
+
+def delete_stored(storage: Storage, stored: Stored) -> None:
+    """Delete it; what is gone already is no error. Raises StorageUnavailable."""
+    _delete(storage, f"{stored.folder}/{stored.name}")
 
 
 # Sealing ----------------------------------------------------------------------------------------
@@ -280,7 +313,7 @@ def _create_file(path: Path, data: bytes) -> bool:
 
     The library's local store syncs nothing. A crash leaves either the whole file or none under its name.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # mode 0600
+    descriptor, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

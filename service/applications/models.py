@@ -96,7 +96,7 @@ class Upload(SQLModel, table=True):
     media_type: str = Field(max_length=40)
     size: int
     sha256: str = Field(max_length=64)
-    object_name: str = Field(max_length=120)
+    object_name: str = Field(index=True, max_length=120)
     wrapped_key: str
     uploaded_by: uuid.UUID = Field(foreign_key="account_user.id")
     uploaded_at: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))

@@ -1,15 +1,12 @@
 """Storage on a real folder and on a real S3 server on loopback."""
 
 import hashlib
-import logging
 import stat
-from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
 
 from service import storage as storing
 from service.storage import ObjectMissing, Storage, StorageCorrupted, StorageUnavailable, WrappingKeyMissing
@@ -18,37 +15,6 @@ KEYS = {"2026": bytes(range(32))}
 ROTATED = {"2027": bytes(range(1, 33)), **KEYS}
 DOCUMENT = b"%PDF-1.7 a permit document"
 UPLOAD = b"%PDF-1.7 CANARY of an applicant"
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    endpoint = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="canting",
-        aws_secret_access_key="canting-secret",
-    )
-    client.create_bucket(Bucket="canting")
-    client.close()
-    yield endpoint
-    server.stop()
-
-
-@pytest.fixture(params=["folder", "s3"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    if request.param == "folder":
-        return storing.open_storage((tmp_path / "berkas kota").as_uri())
-    return storing.open_storage(
-        f"s3://canting/{tmp_path.name}",
-        endpoint=request.getfixturevalue("s3_endpoint"),
-        access_key="canting",
-        secret_key="canting-secret",
-    )
 
 
 def overwrite(storage: Storage, path: str, data: bytes) -> None:
@@ -141,6 +107,30 @@ def test_a_sealed_secret_opens_only_for_its_purpose() -> None:
         storing.unseal(sealed, "totp:2", KEYS)
 
 
+# Sweeping -----------------------------------------------------------------------------------------
+
+
+def test_what_was_written_is_listed_by_its_age_and_deleted(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "LISTED_AT_ONCE", 2)
+    sha256 = storing.put_document(storage, DOCUMENT)
+    names = {storing.put_upload(storage, UPLOAD, KEYS).name for _ in range(3)}
+    overwrite(storage, "documents/.new-broken", b"%PDF")
+    now = datetime.now(UTC)
+    assert not any(storing.list_written_before(storage, now - timedelta(hours=1)))
+    found = [each for some in storing.list_written_before(storage, now + timedelta(hours=1)) for each in some]
+    assert {(each.folder, each.name) for each in found} == {
+        ("documents", sha256),
+        ("documents", ".new-broken"),
+        *(("uploads", name) for name in names),
+    }
+    assert all(abs(each.written_at - now) < timedelta(minutes=1) for each in found)
+    for each in 2 * found:
+        storing.delete_stored(storage, each)
+    assert not any(storing.list_written_before(storage, now + timedelta(hours=1)))
+
+
 # The storage itself -----------------------------------------------------------------------------
 
 
@@ -165,7 +155,7 @@ def test_local_files_are_for_their_owner_only(tmp_path: Path) -> None:
     storing.put_upload(storage, UPLOAD, KEYS)
     for path in (tmp_path / "storage").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
-        assert not path.name.startswith(".new-")
+        assert not path.name.startswith(storing.UNFINISHED)
 
 
 def test_a_storage_out_of_reach_says_so_without_details(tmp_path: Path) -> None:

@@ -394,6 +394,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_application_upload_application_id"), ["application_id"], unique=False
         )
+        batch_op.create_index(batch_op.f("ix_application_upload_object_name"), ["object_name"], unique=False)
 
     op.create_table(
         "mandate",

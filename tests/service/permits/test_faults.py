@@ -40,7 +40,8 @@ from service.applications.models import Application  # noqa: E402
 from service.audit import verify_chain  # noqa: E402
 from service.database import open_engine, reading, transaction, upgrade_database  # noqa: E402
 from service.permits.models import DocumentVersion, NumberCounter, Permit, Status  # noqa: E402
-from service.storage import get_document, open_storage  # noqa: E402
+from service.permits.sweep import SPARED, Swept, sweep_storage  # noqa: E402
+from service.storage import UNFINISHED, get_document, open_storage  # noqa: E402
 from service.transparency.log import log_size  # noqa: E402
 from service.verification.sandbox import Sandbox  # noqa: E402
 from service.verification.verify import Reader, Verdict, verify_file  # noqa: E402
@@ -208,11 +209,15 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
 # The judgement ------------------------------------------------------------------------------------
 
 
+def injection(point: Point, fault: str) -> list[str]:
+    """Tell strace, which call shall fail how."""
+    return ["-e", f"inject={point.call}:{FAULTS[fault]}:when={point.count}"]
+
+
 def suffer(trial: Trial, point: Point, fault: str) -> bool:
     """Issue with one fault, judge what is left, issue again, judge that. Tell whether the point was met."""
     folder = trial.copy("suffering")
-    count = f"inject={point.call}:{FAULTS[fault]}:when={point.count}"
-    status = trial.run(folder, ["-e", count])
+    status = trial.run(folder, injection(point, fault))
     met = status == -signal.SIGKILL if fault == "SIGKILL" else "INJECTED" in trace_of(folder).read_text()
     search_for_secrets(trial)
     # The second run must meet what the first left, not what judging it tidied up.
@@ -229,7 +234,21 @@ def suffer(trial: Trial, point: Point, fault: str) -> bool:
         )
         assert answer.verdict == Verdict.GENUINE, answer
     engine.dispose()
+    sweep(folder)
+    assert names_in_storage(folder) == [hashlib.sha256(after["pdf"]).hexdigest()]
     return met
+
+
+def sweep(folder: Path) -> Swept:
+    """Sweep the storage as the daily job will, the day after tomorrow."""
+    engine = open_engine(database_of(folder))
+    swept = sweep_storage(engine, open_storage(storage_of(folder)), clock.now() + 2 * SPARED)
+    engine.dispose()
+    return swept
+
+
+def names_in_storage(folder: Path) -> list[str]:
+    return sorted(path.name for path in files_below(folder / "storage"))
 
 
 def search_for_secrets(trial: Trial) -> None:
@@ -244,7 +263,7 @@ def search_for_secrets(trial: Trial) -> None:
 def judge(folder: Path) -> dict[str, Any]:
     """Judge register and storage, whatever happened to them, and return what they say of the one permit."""
     for path in (folder / "storage/documents").iterdir():
-        if not path.name.startswith(".new-"):
+        if not path.name.startswith(UNFINISHED):
             assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
     engine = open_engine(database_of(folder))
     try:
@@ -289,6 +308,20 @@ def test_a_fault_at_the_disk_leaves_a_register_that_a_second_run_finishes(trial:
     assert {"pwrite64", "fdatasync", "fsync", "write", "link", "unlink"} <= {point.call for point in middle}
     for number, point in enumerate(middle):
         suffer(trial, point, list(FAULTS)[number % len(FAULTS)])
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_leaves_in_the_storage_is_swept(trial: Trial) -> None:
+    """Killed between link and unlink it leaves a file by two names, and nothing that registers it."""
+    point = next(each for each in trial.points() if each.call == "unlink" and UNFINISHED in each.file)
+    folder = trial.copy("killed")
+    assert trial.run(folder, injection(point, "SIGKILL")) == -signal.SIGKILL
+    unfinished, orphan = names_in_storage(folder)
+    assert unfinished.startswith(UNFINISHED)
+    assert sweep(folder) == Swept(deleted=1, left=1)
+    assert trial.run(folder, None) == 0
+    assert sweep(folder) == Swept(deleted=1, left=0)
+    assert orphan not in names_in_storage(folder)
 
 
 @pytest.mark.proof
