@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from service.catalogue.entry import join_date
 from service.errors import FieldProblem, InvalidInput
-from service.verification.intake import HEADER_WITHIN
+from service.verification.intake import is_verifiable
 
 MAX_LINES = 500
 MAX_NUMBERS = 100
@@ -98,7 +98,7 @@ def read_entry(archive: zipfile.ZipFile, entry: Entry, limit: int) -> tuple[byte
         return b"", DAMAGED
     if len(data) > limit:
         return data[:limit], TOO_LARGE
-    return data, None if b"%PDF-" in data[:HEADER_WITHIN] else NOT_A_PDF
+    return data, None if is_verifiable(data) else NOT_A_PDF
 
 
 def shown_name(name: str) -> str:

@@ -109,9 +109,14 @@ def take_document(file: UploadFile, settings: Settings) -> bytes:
     if not data:
         sentence = ("Pilih berkas PDF surat izin.", "Choose the permit's PDF file.")
         raise InvalidInput(*sentence, problems=[FieldProblem("file", "required", *sentence)])
-    if b"%PDF-" not in data[:HEADER_WITHIN] and not is_statement(data):
+    if not is_verifiable(data):
         raise NotAPdf
     return data
+
+
+def is_verifiable(data: bytes) -> bool:
+    """Tell whether a file looks like a PDF or a receipt as JSON; whatever else is not examined."""
+    return b"%PDF-" in data[:HEADER_WITHIN] or is_statement(data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,20 @@ def test_every_file_is_a_line_of_its_own_and_one_fault_stops_nothing(
     }
 
 
+def test_a_receipt_in_a_batch_is_told_as_one_in_either_form(
+    engine: Engine, client: TestClient, issued: cases.Issued, key_folder: Path, now: datetime
+) -> None:
+    publish_revocation_lists(engine, SoftwareKeyStore(key_folder), cases.OPERATIONS_PASSPHRASE, now)
+    place = f"/api/v1/permits/{issued.permit.code}/receipt"
+    pdf, file = (client.post(place, params={"form": form}).content for form in ("pdf", "json"))
+    body = send(client, zipped({"a.pdf": pdf, "a.json": file, "b.json": file.replace(b"active", b"actife")}))
+    assert outcomes(body) == [
+        ("a.pdf", "receipt", "signature_passed"),
+        ("a.json", "receipt", "signature_passed"),
+        ("b.json", "unknown", "outside_signature"),
+    ]
+
+
 def test_a_bomb_costs_its_line_and_no_memory(
     client: TestClient, issued: cases.Issued, monkeypatch: pytest.MonkeyPatch
 ) -> None:
