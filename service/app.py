@@ -81,6 +81,7 @@ ROUTERS: list[APIRouter] = [
     offline_pages.router,
     compare_pages.router,
     receipt_api.router,
+    receipt_api.schemas,
     receipt_pages.router,
     verification_batch_api.router,
     verification_batch_pages.router,

@@ -227,7 +227,12 @@ def change_status(code: Code, order: StatusOrder, actor: Signer, session: Sessio
 )
 def data_schema(_actor: Anyone) -> Response:
     """Describes the data attached to every permit document and letter; it never changes."""
-    return Response(DATA_SCHEMA.read_bytes(), media_type=SCHEMA_JSON, headers={"cache-control": FOREVER})
+    return schema_answer(DATA_SCHEMA.read_bytes())
+
+
+def schema_answer(schema: bytes) -> Response:
+    """Answer with a JSON Schema, which never changes at its address."""
+    return Response(schema, media_type=SCHEMA_JSON, headers={"cache-control": FOREVER})
 
 
 def _summary(permit: Permit, status: str, since: datetime) -> PermitSummary:

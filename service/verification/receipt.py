@@ -5,6 +5,7 @@ that the register knows as the seal's; a permit, which must be registered, is ne
 """
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,6 +14,9 @@ from sqlmodel import Session
 from service.pki.register import is_seal
 
 KIND = "verification_receipt"
+SCHEMA = Path(__file__).with_name("receipt-1.schema.json")
+"""The JSON Schema of a Statement. A change that could break a reader takes a new file and address."""
+SCHEMA_PATH = "/schemas/receipt-1.json"
 
 
 class Asked(BaseModel):
@@ -56,7 +60,7 @@ class StatedPolicy(BaseModel):
 
 
 class Statement(BaseModel):
-    """What a receipt states, version 1. Who asked is not in it.
+    """What a receipt states, version 1, as SCHEMA tells programmes. Who asked is not in it.
 
     `verdict` is that of a file, or `registered` of a code or number. `permit`, `signature` and `log` are what
     the API answers; `log` proves each leaf that tells of the permit. Of a batch, `verdict` is `batch`, and

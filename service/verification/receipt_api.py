@@ -10,13 +10,14 @@ from service.accounts.access import PUBLIC, Actor, allow
 from service.clock import Day, now
 from service.database import reading
 from service.errors import refusals
+from service.permits.api import SCHEMA_JSON, schema_answer
 from service.permits.numbering import normalise_code
 from service.permits.register import find_by_code
 from service.permits.workshop import SigningUnavailable, printing_of
 from service.transparency.api import log_key
 from service.verification.api import Code, PermitUnknown
 from service.verification.intake import ReaderDep, ReadingDep, SandboxDep, limit_receipts, take_document
-from service.verification.receipt import Asked, Statement
+from service.verification.receipt import SCHEMA, Asked, Statement
 from service.verification.receipt_issue import (
     Finding,
     Form,
@@ -30,6 +31,7 @@ from service.verification.verify import verify_file
 from service.web import SettingsDep
 
 router = APIRouter(prefix="/api/v1", tags=["verification"], dependencies=[Depends(limit_receipts)])
+schemas = APIRouter(prefix="/schemas", tags=["verification"])
 Anyone = Annotated[Actor, allow(PUBLIC)]
 AskedForm = Annotated[Form, Query(description="A signed PDF, or JSON with the seal's signature")]
 MEDIA_TYPES = {"pdf": "application/pdf", "json": "application/json"}
@@ -86,6 +88,17 @@ def receipt_of_code(
         raise PermitUnknown
     finding = finding_of_register(Asked(code=permit.code, on=on), permit.code, now())
     return give_receipt(request, session, finding, form)
+
+
+@schemas.get(
+    "/receipt-1.json",
+    summary="JSON Schema of receipt.json",
+    response_class=Response,
+    responses={200: {"content": {SCHEMA_JSON: {}}}},
+)
+def receipt_schema(_actor: Anyone) -> Response:
+    """Describes what a verification receipt states; it never changes."""
+    return schema_answer(SCHEMA.read_bytes())
 
 
 def give_receipt(request: Request, session: Session, finding: Finding, form: Form) -> Response:

@@ -15,6 +15,7 @@ import time_machine
 from factories import let_forms_pass, pdf_file
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from receipts import stated
 from sqlalchemy import Engine
 
 from keys.software import SoftwareKeyStore
@@ -26,7 +27,6 @@ from service.verification.batch_intake import MAX_LINES, MAX_NUMBERS, Question, 
 from service.verification.intake import BATCHES
 from service.verification.sandbox import Sandbox
 from service.verification.verify import Reader
-from signing.statement import open_statement
 
 PLACE = "/api/v1/verification-batches"
 
@@ -128,6 +128,8 @@ def test_a_receipt_in_a_batch_is_told_as_one_in_either_form(
         ("a.json", "receipt", "signature_passed"),
         ("b.json", "unknown", "outside_signature"),
     ]
+    statement = stated(client.post(f"{PLACE}/{body['id']}/receipt", params={"form": "json"}).content)
+    assert [line["verdict"] for line in statement["lines"]] == ["receipt", "receipt", "unknown"]
 
 
 def test_a_bomb_costs_its_line_and_no_memory(
@@ -215,6 +217,8 @@ def test_a_table_asks_codes_and_numbers_for_days(
     assert reasons[5:] == ["day_not_read", "day_not_read", "nothing_asked", "day_to_come"]
     assert [lines[place]["permit"]["status"] for place in (0, 1, 3)] == ["active", "not_yet_valid", "active"]
     assert {lines[place]["permit"]["holder"] for place in (0, 1, 3)} == {"S*** C****** A********"}
+    statement = stated(client.post(f"{PLACE}/{body['id']}/receipt", params={"form": "json"}).content)
+    assert [line["verdict"] for line in statement["lines"]] == [verdict for _, verdict, _ in outcomes(body)]
 
 
 def test_a_fault_of_ours_at_one_line_stops_no_other(
@@ -253,7 +257,7 @@ def test_the_result_is_a_table_and_a_receipt_under_the_seal(
         found = client.post("/api/v1/verifications", files={"file": ("x", receipt.content)}).json()
         assert (found["verdict"], found["permit"]) == ("receipt", None)
         assert [line["verdict"] for line in found["receipt"]["lines"]] == ["genuine", "unknown"]
-    statement, _, _ = open_statement(receipt.content)
+    statement = stated(receipt.content)
     assert statement["verdict"] == "batch"
     let_forms_pass(client)
     assert client.post(f"{page}/receipt").headers["content-type"] == "application/pdf"

@@ -19,6 +19,7 @@ from factories import actor_of, let_forms_pass, pdf_file
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from postgres import require
+from receipts import SCHEMA_VALIDATOR, stated
 from sqlalchemy import Engine, delete
 
 from keys.software import SoftwareKeyStore
@@ -30,11 +31,12 @@ from service.pki.models import RevocationList
 from service.pki.publish import publish_revocation_lists
 from service.transparency.merkle import leaf_hash, verify_inclusion
 from service.verification.intake import RECEIPTS
+from service.verification.receipt import SCHEMA, SCHEMA_PATH
 from service.verification.receipt_pages import LIFETIME
 from service.verification.sandbox import Sandbox
 from service.verification.verify import Reader, Verdict, verify_file
 from signing.sign import sign_document
-from signing.statement import open_statement, seal_statement
+from signing.statement import seal_statement
 
 FILE_RECEIPT = "/api/v1/verifications/receipt"
 FULL_NAME, MASKED = "Siti Contoh, A.Md.Keb.", "S*** C****** A********"
@@ -75,7 +77,7 @@ def test_a_receipt_of_a_file_states_what_was_answered(client: TestClient, issued
     ):
         answer = client.post(FILE_RECEIPT, files=upload(pdf), params={"form": "json"})
         assert answer.status_code == 200
-        statement, _, _ = open_statement(answer.content)
+        statement = stated(answer.content)
         shown = verify(client, pdf, report="detailed")
         assert statement["verdict"] == verdict
         assert (statement["permit"] or {}).get("holder") == holder
@@ -89,7 +91,7 @@ def test_pdf_and_json_state_the_same_and_both_are_receipts_of_ours(
     place = f"/api/v1/permits/{issued.permit.code}/receipt"
     with time_machine.travel(datetime.fromisoformat("2026-11-23T04:00:00+00:00"), tick=False):
         pdf, file = (client.post(place, params={"form": form}).content for form in ("pdf", "json"))
-    statement, _, _ = open_statement(file)
+    statement = stated(file)
     assert attached(pdf) == statement
     for receipt in (pdf, file):
         answer = verify(client, receipt)
@@ -106,7 +108,7 @@ def test_a_receipt_answers_for_a_day(engine: Engine, client: TestClient, issued:
     place, found = f"/api/v1/permits/{issued.permit.code}/receipt", []
     with time_machine.travel(since + timedelta(days=2), tick=True):
         for on in ("2026-11-24", "2026-11-26"):
-            statement, _, _ = open_statement(client.post(place, params={"form": "json", "on": on}).content)
+            statement = stated(client.post(place, params={"form": "json", "on": on}).content)
             found.append((statement["asked"]["on"], statement["permit"]["status"]))
     assert found == [("2026-11-24", "active"), ("2026-11-26", "suspended")]
 
@@ -122,12 +124,47 @@ def test_no_seal_speaks_of_a_day_to_come(client: TestClient, issued: cases.Issue
 
 def test_a_receipt_proves_the_logs_entries(client: TestClient, issued: cases.Issued) -> None:
     place = f"/api/v1/permits/{issued.permit.code}/receipt"
-    statement, _, _ = open_statement(client.post(place, params={"form": "json"}).content)
+    statement = stated(client.post(place, params={"form": "json"}).content)
     _, size, root, *_ = statement["log"]["checkpoint"].split("\n")
     assert statement["log"]["entries"]
     for entry in statement["log"]["entries"]:
         leaf, path = leaf_hash(entry["leaf"].encode()), [bytes.fromhex(each) for each in entry["path"]]
         assert verify_inclusion(leaf, entry["index"], int(size), path, base64.b64decode(root))
+
+
+# Its form ------------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_published(client: TestClient) -> None:
+    answer = client.get(SCHEMA_PATH)
+    assert answer.headers["content-type"] == "application/schema+json"
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.json() == json.loads(SCHEMA.read_text())
+    assert answer.json()["$id"] == SCHEMA_PATH
+    SCHEMA_VALIDATOR.check_schema(answer.json())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"asker": "203.0.113.7"},
+        {"verdict": "undecided"},
+        {"verdict": "batch"},
+        {"lines": []},
+        {"asked": {}},
+        {"asked": {"code": "0" * 26, "number": "1", "issued_on": "2026-11-23"}},
+        {"asked": {"number": "1"}},
+        {"asked": {"batch_sha256": "0" * 64}},
+        {"checked_at": "23 November 2026"},
+        {"permit": {}},
+    ],
+)
+def test_the_schema_refuses_other_statements(
+    client: TestClient, issued: cases.Issued, change: dict[str, Any]
+) -> None:
+    place = f"/api/v1/permits/{issued.permit.code}/receipt"
+    statement = stated(client.post(place, params={"form": "json"}).content)
+    assert not SCHEMA_VALIDATOR.is_valid(statement | change)
 
 
 # Never a permit -----------------------------------------------------------------------------------
@@ -147,7 +184,7 @@ def test_what_another_key_signs_is_no_receipt(
 ) -> None:
     place = f"/api/v1/permits/{issued.permit.code}/receipt"
     file = client.post(place, params={"form": "json"}).content
-    statement, _, _ = open_statement(file)
+    statement = stated(file)
     official = SoftwareKeyStore(key_folder).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=moment)
     forged = seal_statement(statement, official, signed_at=moment, timestamper=None)
     assert verify(client, forged)["verdict"] == "unknown"
@@ -168,7 +205,7 @@ def test_a_receipt_whose_seal_has_ended_is_undecided_and_a_time_stamped_one_hold
 ) -> None:
     place = f"/api/v1/permits/{issued.permit.code}/receipt"
     stamped = client.post(place, params={"form": "json"}).content
-    statement, _, _ = open_statement(stamped)
+    statement = stated(stamped)
     bare = seal_statement(statement, app.state.operations_keys.seal, signed_at=moment, timestamper=None)
     later, verdicts = moment + timedelta(days=3 * 365), []
     with transaction(engine) as session:
@@ -204,7 +241,7 @@ def test_the_page_of_a_file_gives_its_receipt_for_an_hour(
     page = client.post("/verify", files=upload(issued.pdf)).text
     (carried,) = CARRIED.findall(page)
     form = {"carried": carried, "form": "json"}
-    statement, _, _ = open_statement(client.post("/verify/receipt", data=form).content)
+    statement = stated(client.post("/verify/receipt", data=form).content)
     assert (statement["verdict"], statement["permit"]["holder"]) == ("genuine", FULL_NAME)
     assert client.post("/verify/receipt", data=form | {"carried": carried + "x"}).status_code == 404
     with time_machine.travel(moment + LIFETIME + timedelta(minutes=1)):
@@ -217,7 +254,7 @@ def test_who_asked_by_number_is_not_told_the_code(client: TestClient, issued: ca
     day = {"issued_on-day": "23", "issued_on-month": "11", "issued_on-year": "2026"}
     form = {"number": issued.permit.number, **day, "form": "json"}
     receipt = client.post("/verify/number/receipt", data=form)
-    statement, _, _ = open_statement(receipt.content)
+    statement = stated(receipt.content)
     assert statement["asked"] == {"number": issued.permit.number, "issued_on": "2026-11-23"}
     assert issued.permit.code not in receipt.text
     assert client.post("/verify/number/receipt", data=form | {"issued_on-day": "22"}).status_code == 404
