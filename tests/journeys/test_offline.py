@@ -236,3 +236,28 @@ def test_with_a_network_the_register_answers_and_the_token_is_checked_beside_it(
     page.locator("h1", has_text="Kode QR palsu atau diubah").wait_for()
     assert page.locator("h1").count() == 1
     assert violations(page) == []
+
+
+KEPT = """async () => {
+  const kept = [...Object.keys(localStorage), ...(await indexedDB.databases()).map((each) => each.name)];
+  for (const name of await caches.keys()) {
+    for (const { url } of await (await caches.open(name)).keys()) kept.push(new URL(url).pathname);
+  }
+  return kept;
+}"""
+
+
+def test_a_device_keeps_what_the_privacy_page_says_and_nothing_else(
+    site: "Site", open_page: Callable[..., Page]
+) -> None:
+    """Whatever was looked at: a paper's code, and a whole file. What ends with the tab is not kept."""
+    page = open_page(str(site.permit.permit.document["verify_url"]))
+    page.goto("/verify")
+    page.locator("[data-canting-kept]").wait_for()
+    file = {"name": "izin.pdf", "mimeType": "application/pdf", "buffer": site.permit.pdf}
+    page.locator("input[type=file]").first.set_input_files(file)  # type: ignore[arg-type]
+    page.locator(".canting-verdict").first.wait_for()
+    page.goto("/verify")
+    kept = {path for path in page.evaluate(KEPT) if not path.startswith("/static/")}
+    data = {"/pki/seal.jwks", "/status-lists", "/verify/offline/language"}
+    assert kept - {"/status-lists/0"} == {"/verify/offline"} | data
