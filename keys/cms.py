@@ -40,16 +40,7 @@ def sign_content(
     """
     algorithm = algorithm_of(key.certificate.public_key())
     digest_identifier = DIGEST_IDENTIFIERS[algorithm.digest]
-    signer = key.certificate.public_bytes(Encoding.DER)
-    # SHA-256 is the default hash of ESSCertIDv2, and DER leaves defaults out.
-    certificate_id = sequence(octet_string(hashlib.sha256(signer).digest()))
-    signed = sorted(
-        [
-            attribute(_CONTENT_TYPE, object_identifier(content_type)),
-            attribute(_MESSAGE_DIGEST, octet_string(content_digest)),
-            attribute(_SIGNING_CERTIFICATE_V2, sequence(sequence(certificate_id))),
-        ]
-    )
+    signed = _signed_attributes(key.certificate, content_type, content_digest)
     # RFC 5652 §5.4: the signature is over the SET OF, but the message carries it under the tag [0].
     attributes = set_of(*signed)
     if key.sign_shown and content is not None:
@@ -79,6 +70,18 @@ def sign_content(
         set_of(signer_info),
     )
     return sequence(object_identifier(_SIGNED_DATA), explicit(0, signed_data))
+
+
+def _signed_attributes(signer: x509.Certificate, content_type: str, content_digest: bytes) -> list[bytes]:
+    # SHA-256 is the default hash of ESSCertIDv2, and DER leaves defaults out.
+    certificate_id = sequence(octet_string(hashlib.sha256(signer.public_bytes(Encoding.DER)).digest()))
+    return sorted(
+        [
+            attribute(_CONTENT_TYPE, object_identifier(content_type)),
+            attribute(_MESSAGE_DIGEST, octet_string(content_digest)),
+            attribute(_SIGNING_CERTIFICATE_V2, sequence(sequence(certificate_id))),
+        ]
+    )
 
 
 def digest_of(key: OpenKey) -> str:

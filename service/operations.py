@@ -2,7 +2,10 @@
 
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -10,6 +13,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, text
+from sqlmodel import Session
 
 from keys.errors import KeyNotFound
 from service import jobs
@@ -128,81 +132,91 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
     engine: Engine = app.state.engine
     link = one_time_address(settings)
 
-    def expire() -> None:
-        with transaction(engine) as session:
-            expire_permits(session, now())
+    def within(verb: Callable[[Session, datetime], object]) -> Callable[[], None]:
+        """Make a verb a job, in a transaction of its own."""
 
-    def remind() -> None:
-        with transaction(engine) as session:
-            send_overdue_alarms(session, now())
+        def run() -> None:
+            with transaction(engine) as session:
+                verb(session, now())
 
-    def publish() -> None:
-        keys = open_store(settings)
-        passphrase = settings.operations_passphrase.get_secret_value()
-        if keys.names():
-            publish_revocation_lists(engine, keys, passphrase, now())
+        return run
 
-    def publish_lists() -> None:
-        publish_status_lists(engine, _own_keys(app).seal, settings.base_url, now())
+    def on_storage(verb: Callable[[Engine, Storage, datetime], object]) -> Callable[[], object]:
+        return lambda: verb(engine, app.state.storage, now())
 
-    def extend(permit_id: uuid.UUID) -> object:
-        own = _own_keys(app)
-        workshop = workshop_of(settings, engine, app.state.storage, own, app.state.witnesses)
-        with reading(engine) as session:
-            end = own.tsa.certificate.not_valid_after_utc
-            until = stamps_until(session, settings.tsa_addresses, end, now())
-        return extend_document(
-            workshop,
-            permit_id,
-            tsa=own.tsa,
-            stamps_until=until,
-            time_anchors=time_anchors(settings.effective_keys_folder),
-        )
-
-    def extend_due() -> None:
-        own_end = _own_keys(app).tsa.certificate.not_valid_after_utc
-        with transaction(engine) as session:
-            until = stamps_until(session, settings.tsa_addresses, own_end, now())
-            enqueue_extensions(session, stamps_until=until, now=now())
-
-    def renew(renewal_id: str, up_to: int) -> None:
-        run_slice(engine, uuid.UUID(renewal_id), up_to, extend, now)
-
-    def alarm() -> None:
-        with transaction(engine) as session:
-            send_expiry_alarms(session, settings.tsa_addresses, now())
-
-    def refresh_outside() -> None:
-        tsas = outside_tsas(settings.tsa_addresses, settings.effective_keys_folder)
-        refresh_outside_lists(engine, tsas, now())
-
-    def commit() -> None:
-        with transaction(engine) as session:
-            commit_audit_trail(session, now())
-
-    def forget() -> None:
-        with transaction(engine) as session:
-            forget_expired(session, now())
-            forget_settled(session, now())
-        jobs.forget_finished_jobs(engine, now())
+    def alarm(session: Session, at: datetime) -> None:
+        send_expiry_alarms(session, settings.tsa_addresses, at)
 
     return [
         jobs.Job("send_mail", lambda mail_id: deliver(engine, mail_id, settings, link)),
-        jobs.Job(PUBLISH_JOB, publish, cron="17 * * * *"),
-        jobs.Job(PUBLISH_LISTS_JOB, publish_lists, cron="7 * * * *"),
-        jobs.Job(REFRESH_JOB, refresh_outside, cron="37 * * * *"),
-        jobs.Job(EXTEND_JOB, lambda permit_id: extend(uuid.UUID(permit_id))),
-        jobs.Job(RENEW_JOB, renew),
-        jobs.Job("extend_due", extend_due, cron="15 1 * * *"),
-        jobs.Job("expire_permits", expire, cron="5 0 * * *"),
-        jobs.Job("commit_audit_trail", commit, cron="37 * * * *"),
-        jobs.Job("reconcile", lambda: reconcile(engine, app.state.storage, now()), cron="25 2 * * *"),
-        jobs.Job("sweep_storage", lambda: sweep_storage(engine, app.state.storage, now()), cron="55 1 * * *"),
-        jobs.Job("expire_drafts", lambda: expire_drafts(engine, app.state.storage, now()), cron="25 0 * * *"),
-        jobs.Job("forget_old", forget, cron="45 0 * * *"),
-        jobs.Job("expiry_alarm", alarm, cron="30 6 * * *"),
-        jobs.Job("overdue_alarm", remind, cron="0 7 * * 1-5"),
+        jobs.Job(PUBLISH_JOB, partial(_publish_revocation_lists, app), cron="17 * * * *"),
+        jobs.Job(PUBLISH_LISTS_JOB, partial(_publish_status_lists, app), cron="7 * * * *"),
+        jobs.Job(REFRESH_JOB, partial(_refresh_outside_lists, app), cron="37 * * * *"),
+        jobs.Job(EXTEND_JOB, lambda permit_id: _extend(app, uuid.UUID(permit_id))),
+        jobs.Job(RENEW_JOB, partial(_renew, app)),
+        jobs.Job("extend_due", within(partial(_extend_due, app)), cron="15 1 * * *"),
+        jobs.Job("expire_permits", within(expire_permits), cron="5 0 * * *"),
+        jobs.Job("commit_audit_trail", within(commit_audit_trail), cron="37 * * * *"),
+        jobs.Job("reconcile", on_storage(reconcile), cron="25 2 * * *"),
+        jobs.Job("sweep_storage", on_storage(sweep_storage), cron="55 1 * * *"),
+        jobs.Job("expire_drafts", on_storage(expire_drafts), cron="25 0 * * *"),
+        jobs.Job("forget_old", partial(_forget_old, engine), cron="45 0 * * *"),
+        jobs.Job("expiry_alarm", within(alarm), cron="30 6 * * *"),
+        jobs.Job("overdue_alarm", within(send_overdue_alarms), cron="0 7 * * 1-5"),
     ]
+
+
+def _publish_revocation_lists(app: FastAPI) -> None:
+    settings: Settings = app.state.settings
+    keys = open_store(settings)
+    if keys.names():
+        passphrase = settings.operations_passphrase.get_secret_value()
+        publish_revocation_lists(app.state.engine, keys, passphrase, now())
+
+
+def _publish_status_lists(app: FastAPI) -> None:
+    publish_status_lists(app.state.engine, _own_keys(app).seal, app.state.settings.base_url, now())
+
+
+def _refresh_outside_lists(app: FastAPI) -> None:
+    settings: Settings = app.state.settings
+    tsas = outside_tsas(settings.tsa_addresses, settings.effective_keys_folder)
+    refresh_outside_lists(app.state.engine, tsas, now())
+
+
+def _extend(app: FastAPI, permit_id: uuid.UUID) -> object:
+    settings: Settings = app.state.settings
+    engine: Engine = app.state.engine
+    own = _own_keys(app)
+    with reading(engine) as session:
+        until = _stamps_until(app, session, now())
+    return extend_document(
+        workshop_of(settings, engine, app.state.storage, own, app.state.witnesses),
+        permit_id,
+        tsa=own.tsa,
+        stamps_until=until,
+        time_anchors=time_anchors(settings.effective_keys_folder),
+    )
+
+
+def _extend_due(app: FastAPI, session: Session, at: datetime) -> None:
+    enqueue_extensions(session, stamps_until=_stamps_until(app, session, at), now=at)
+
+
+def _stamps_until(app: FastAPI, session: Session, at: datetime) -> datetime:
+    end = _own_keys(app).tsa.certificate.not_valid_after_utc
+    return stamps_until(session, app.state.settings.tsa_addresses, end, at)
+
+
+def _renew(app: FastAPI, renewal_id: str, up_to: int) -> None:
+    run_slice(app.state.engine, uuid.UUID(renewal_id), up_to, partial(_extend, app), now)
+
+
+def _forget_old(engine: Engine) -> None:
+    with transaction(engine) as session:
+        forget_expired(session, now())
+        forget_settled(session, now())
+    jobs.forget_finished_jobs(engine, now())
 
 
 def launch_jobs(app: FastAPI) -> None:

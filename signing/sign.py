@@ -65,6 +65,20 @@ def sign_document(
     size = sign_content_size(signer, certificates)
     if timestamper:
         size += timestamper.token_size + _ATTRIBUTE_SIZE
+    entries = _entries(signed_at, reason, location)
+    room = make_room(pdf, entries, size=size, field_name=field_name)
+    signature = sign_content(
+        signer,
+        DATA,
+        room.digest(digest_of(signer)),
+        certificates=certificates,
+        unsigned_attributes=lambda value: time_stamp_attributes(value, timestamper, without_time_stamp),
+    )
+    return room.filled(signature)
+
+
+def _entries(signed_at: datetime, reason: str | None, location: str | None) -> Dictionary:
+    """Return what a signature's dictionary says beside its range and contents (ISO 32000-2 §12.8.1)."""
     entries = Dictionary(
         Type=Name.Sig,
         Filter=Name("/Adobe.PPKLite"),
@@ -76,15 +90,7 @@ def sign_document(
         entries.Reason = String(reason)
     if location is not None:
         entries.Location = String(location)
-    room = make_room(pdf, entries, size=size, field_name=field_name)
-    signature = sign_content(
-        signer,
-        DATA,
-        room.digest(digest_of(signer)),
-        certificates=certificates,
-        unsigned_attributes=lambda value: time_stamp_attributes(value, timestamper, without_time_stamp),
-    )
-    return room.filled(signature)
+    return entries
 
 
 def embedded_certificates(

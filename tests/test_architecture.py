@@ -18,6 +18,14 @@ SOURCES = sorted(
     path for package in ("keys", "signing", "service") for path in (ROOT / package).rglob("*.py")
 )
 NEVER_NAMED = {"utils.py", "helpers.py", "common.py"}
+LONGEST_FILE, LONGEST_FUNCTION = 400, 50
+MIGRATIONS = "service/migrations/"
+LONGER = {
+    "service/permits/issue.py:reserve_permit",
+    "signing/detached.py:validate_detached",
+    "signing/validate.py:validate_document",
+}
+"""Functions that wait to be parted. None is added."""
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
@@ -119,15 +127,21 @@ def test_no_abstract_class_has_but_one_child() -> None:
 
 
 def test_files_and_functions_stay_small() -> None:
-    lengths = [path.read_text().count("\n") for path in SOURCES]
-    functions = [
-        (node.end_lineno or 0) - node.lineno + 1
-        for _, tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-    assert sum(length < 400 for length in lengths) >= 0.9 * len(lengths)
-    assert sum(length < 50 for length in functions) >= 0.9 * len(functions)
+    """A migration only lists tables: there nobody looks for a place to change."""
+    long_files, long_functions = [], []
+    for path, tree in trees():
+        if str(path).startswith(MIGRATIONS):
+            continue
+        if (ROOT / path).read_text().count("\n") > LONGEST_FILE:
+            long_files.append(str(path))
+        long_functions += [
+            f"{path}:{node.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
+        ]
+    assert long_files == []
+    assert sorted(set(long_functions) - LONGER) == []
 
 
 def test_no_private_key_is_in_the_checkout() -> None:

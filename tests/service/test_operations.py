@@ -3,20 +3,29 @@
 import re
 from datetime import datetime, timedelta
 
+import cases
 import pytest
-from factories import LONG_AGO, make_case, make_citizen, make_draft
+from factories import LONG_AGO, app_of, make_case, make_citizen, make_draft
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from service import clock
+from keys.software import SoftwareKeyStore
+from service import clock, jobs
+from service.accounts.access import SERVICE
 from service.accounts.models import LoginSession
 from service.accounts.sessions import open_session
+from service.config import Settings
 from service.database import reading, transaction
 from service.mail import MailMessage, queue_mail
 from service.operations import build_jobs
+from service.permits.issue import EXTEND_JOB
+from service.permits.register import current_version
+from service.permits.renewal import RENEW_JOB, SLICE, start_renewal
+from service.permits.workshop import workshop_of
+from service.pki.register import PUBLISH_JOB
 
 
 def test_health_and_readiness_answer(client: TestClient) -> None:
@@ -102,6 +111,47 @@ def test_metrics_with_a_token_ask_for_it_from_everybody(app: FastAPI, here: Test
 
 
 # Daily work ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keys(settings: Settings) -> SoftwareKeyStore:
+    return cases.make_keys(settings.effective_keys_folder, clock.now())
+
+
+@pytest.fixture
+def work(keys: SoftwareKeyStore, client: TestClient) -> dict[str, jobs.Job]:
+    """The jobs of a service that has started, and opened its keys, by their names."""
+    return {job.name: job for job in build_jobs(app_of(client))}
+
+
+def test_whatever_is_scheduled_runs_and_may_run_again(work: dict[str, jobs.Job]) -> None:
+    scheduled = [job for job in work.values() if job.cron]
+    assert len(scheduled) > 10
+    for job in 2 * scheduled:
+        job.run()
+
+
+def test_a_renewal_extends_permits_by_the_jobs_of_this_process(
+    keys: SoftwareKeyStore, work: dict[str, jobs.Job], app: FastAPI, engine: Engine
+) -> None:
+    moment = clock.now()
+    with transaction(engine) as session:
+        city = cases.make_city(session, moment)
+        case = cases.bring_to_signature(session, city, moment)
+    workshop = workshop_of(app.state.settings, engine, app.state.storage, app.state.operations_keys, None)
+    signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=moment)
+    permit = cases.issue_case(workshop, city, case, signer, moment).permit
+    work[PUBLISH_JOB].run()
+    until = app.state.operations_keys.tsa.certificate.not_valid_after_utc
+    with transaction(engine) as session:
+        renewal = start_renewal(session, stamps_until=until, actor=SERVICE, now=moment)
+    work[RENEW_JOB].run(str(renewal.id), SLICE)
+    with reading(engine) as session:
+        assert current_version(session, permit).level == "B-LTA"
+    # There is nothing left to do for who asks again.
+    work[EXTEND_JOB].run(str(permit.id))
+    with reading(engine) as session:
+        assert current_version(session, permit).version == 2
 
 
 def test_what_ended_long_ago_is_forgotten(app: FastAPI, engine: Engine) -> None:
