@@ -1,16 +1,11 @@
 """Signing services of other houses, on loopback: they speak the documented protocols, really sign, and fail.
 
-`BsreServer` is BSrE's eSign Client Service, version 2, as public client programmes know it; `CscServer` a
-provider of the Cloud Signature Consortium's API, version 2. Each counts what it was asked and keeps what it
-signed, and has one `fault` at a time. Their certificates come from a throwaway hierarchy of the national
-one's shape, with made-up names.
+`outside_bsre` and `outside_csc` hold the two. Each counts what it was asked and keeps what it signed, and has
+one `fault` at a time. Their certificates come from a throwaway hierarchy of the national one's shape, with
+made-up names.
 """
 
-import base64
-import io
 import json
-import secrets
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -20,26 +15,16 @@ from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
-import pikepdf
-from asn1crypto import cms
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.sign import fields, signers
-from pyhanko.sign.timestamps import TimeStamper
-from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from keys.algorithms import PrivateKey, algorithm_of, sign_with
+from keys.algorithms import PrivateKey, sign_with
 from keys.revocation import build_crl
 from keys.store import OpenKey
-from keys.timestamp import Timestamper, local_timestamper
-from signing.extend import extend_to_lt, newest_certificates
 
 PASSPHRASE = "kanari frasa sandi TTE 90210"
 NIK = "3375014708900000"
@@ -139,6 +124,10 @@ def make_house(
     )
 
 
+Answer = tuple[int, dict[str, Any]]
+"""A status and a JSON body."""
+
+
 @dataclass
 class Server:
     """What both have in common: counted requests, one fault, and an address."""
@@ -157,267 +146,13 @@ class Server:
         """Let the asker wait for longer than it will."""
         self.released.wait(self.patience)
 
-
-Answer = tuple[int, dict[str, Any]]
-
-
-@dataclass
-class BsreServer(Server):
-    user: str = "kota"
-    password: str = "sandi aplikasi contoh"
-    status: str = "ISSUE"
-    passphrase: str = PASSPHRASE
-
     def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer | None:
-        given = handler.headers.get("authorization", "")
-        expected = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        if given != f"Basic {expected}":
-            return 401, {"error": "Unauthorized", "status_code": 401}
-        values = json.loads(body)
-        if handler.path == "/api/v2/user/check/status":
-            return 200, {"status": self.status, "message": "Status pengguna"}
-        if handler.path != "/api/v2/sign/pdf":
-            return 404, {"error": "Not Found", "status_code": 404}
-        return self._sign(handler, values)
-
-    def _sign(self, handler: BaseHTTPRequestHandler, values: dict[str, Any]) -> Answer | None:
-        if self.fault in ("429", "503"):
-            return int(self.fault), {"error": "Too Many Requests"}
-        if self.fault == "504":
-            return 504, {
-                "timestamp": "2026-11-23T03:00:00.000+00:00",
-                "status": 504,
-                "error": "Gateway Timeout",
-            }
-        if self.fault == "time-out before signing":
-            self.wait()
-            return None
-        if values.get("nik") != NIK and "email" not in values:
-            return 400, {"error": "Proses signing gagal : User tidak terdaftar 2011", "status_code": 400}
-        if not values.get("file") or values["signatureProperties"][0]["tampilan"] != "INVISIBLE":
-            return 400, {"error": "Field wajib tidak lengkap 4014", "status_code": 400}
-        if self.fault == "bad data":
-            return 400, {"error": "Data tidak sesuai 4015", "status_code": 400}
-        if values.get("passphrase") != self.passphrase:
-            return 400, {"status_code": 2031, "error": "Passphrase anda salah !!!"}
-        pdf = base64.b64decode(values["file"][0])
-        if self.fault == "unsigned document":
-            return 200, {"time": 12, "file": [base64.b64encode(pdf).decode()]}
-        if self.fault == "another document":
-            pdf = pdf.replace(b"/Rotate 0", b"/Rotate 90", 1)
-        if self.fault == "written on":
-            pdf = _written_on(pdf)
-        signer = self.house.stranger if self.fault == "another signer" else self.house.official
-        document = self.sign_document(pdf, signer)
-        self.signed.append(document)
-        if self.fault == "time-out after signing":
-            self.wait()
-            return None
-        if self.fault == "cut after signing":
-            text = json.dumps({"time": 812, "file": [base64.b64encode(document).decode()]}).encode()
-            handler.send_response(200)
-            handler.send_header("content-length", str(len(text)))
-            handler.end_headers()
-            handler.wfile.write(text[: len(text) // 2])
-            handler.wfile.flush()
-            handler.connection.shutdown(socket.SHUT_RDWR)
-            return None
-        return 200, {"time": 812, "file": [base64.b64encode(document).decode()]}
-
-    def sign_document(self, pdf: bytes, signer: OpenKey) -> bytes:
-        """Sign as B-LT with an approval signature in an invisible field of its own."""
-        now = self.clock()
-        stamper = _Stamper(local_timestamper(self.house.tsa, lambda: now))
-        pdf_signer = signers.PdfSigner(
-            signers.PdfSignatureMetadata(
-                field_name="Signature1", md_algorithm="sha256", subfilter=fields.SigSeedSubFilter.PADES
-            ),
-            _Signer(signer, self.house.issuing),
-            timestamper=stamper,
-            new_field_spec=fields.SigFieldSpec("Signature1", box=None),
-        )
-        writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-        signed = pdf_signer.sign_pdf(writer, bytes_reserved=32 * 1024)
-        certificates_below = [
-            each for each in newest_certificates(signed.getvalue()) if each.issuer != each.subject
-        ]
-        return extend_to_lt(signed.getvalue(), certificates=certificates_below, crls=self.house.crls(now))
-
-
-@dataclass(frozen=True)
-class KeyKind:
-    """What a provider says of a kind of key, and how it signs a hash with one."""
-
-    sign_algorithm: str
-    hash_algorithm: str
-    sign: Callable[[Any, bytes], bytes]
-    is_hash_told: bool = False
-    """The signature's algorithm does not name the hash, so it must be given beside it."""
-
-
-_KINDS = {
-    "p256": KeyKind(
-        "1.2.840.10045.4.3.2",
-        "2.16.840.1.101.3.4.2.1",
-        lambda key, digest: key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()))),
-    ),
-    "p384": KeyKind(
-        "1.2.840.10045.4.3.3",
-        "2.16.840.1.101.3.4.2.2",
-        lambda key, digest: key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA384()))),
-    ),
-    "rsa3072": KeyKind(
-        "1.2.840.113549.1.1.1",
-        "2.16.840.1.101.3.4.2.1",
-        lambda key, digest: key.sign(digest, padding.PKCS1v15(), utils.Prehashed(hashes.SHA256())),
-        is_hash_told=True,
-    ),
-}
-
-
-@dataclass
-class CscServer(Server):
-    client_id: str = "canting"
-    client_secret: str = "rahasia klien contoh"
-    credential: str = "KREDENSIAL-CONTOH-1"
-    pin: str = PASSPHRASE
-    key_status: str = "enabled"
-    cert_status: str = "valid"
-    tokens: set[str] = field(default_factory=set)
-    activations: dict[str, str] = field(default_factory=dict)
-    """Signature activation data that is not used yet, with the one hash each is bound to."""
-
-    @property
-    def kind(self) -> KeyKind:
-        return _KINDS[algorithm_of(self.house.official.certificate.public_key()).name]
-
-    def answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> Answer | None:
-        if handler.path == "/oauth2/token":
-            form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-            if (form.get("client_id"), form.get("client_secret")) != (self.client_id, self.client_secret):
-                return 401, {"error": "invalid_client"}
-            token = secrets.token_urlsafe()
-            self.tokens.add(token)
-            return 200, {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
-        if handler.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
-            return 401, {"error": "invalid_token"}
-        values = json.loads(body)
-        method = handler.path.removeprefix("/csc/v2/")
-        if method == "info":
-            return 200, {
-                "specs": "2.0.0.2",
-                "name": "Penyedia Contoh",
-                "authType": ["oauth2client"],
-                "methods": ["credentials/info", "credentials/authorize", "signatures/signHash"],
-            }
-        if values.get("credentialID") != self.credential:
-            return 400, invalid("Invalid parameter credentialID")
-        answers = {
-            "credentials/info": self._info,
-            "credentials/authorize": self._authorize,
-            "signatures/signHash": self._sign_hash,
-        }
-        return answers[method](values)
-
-    def _info(self, _values: dict[str, Any]) -> Answer:
-        official = self.house.official
-        chain = [official.certificate, *official.chain]
-        return 200, {
-            "key": {"status": self.key_status, "algo": [self.kind.sign_algorithm]},
-            "cert": {
-                "status": self.cert_status,
-                "certificates": [
-                    base64.b64encode(each.public_bytes(Encoding.DER)).decode() for each in chain
-                ],
-            },
-            "auth": {"mode": "explicit", "expression": "PIN", "objects": [{"type": "Password", "id": "PIN"}]},
-            "SCAL": "2",
-            "multisign": 1,
-        }
-
-    def _authorize(self, values: dict[str, Any]) -> Answer:
-        if self.fault == "locked":
-            return 400, invalid("Credential locked")
-        if values["authData"] != [{"id": "PIN", "value": self.pin}]:
-            return 400, {
-                "error": "invalid_authentication_data",
-                "error_description": "The authentication data is invalid",
-            }
-        if values["hashAlgorithmOID"] != self.kind.hash_algorithm:
-            return 400, invalid("Invalid parameter hashAlgorithmOID")
-        if values["numSignatures"] != 1 or len(values["hashes"]) != 1:
-            return 400, invalid("Numbers of signatures is too high")
-        activation = secrets.token_urlsafe()
-        self.activations[activation] = values["hashes"][0]
-        return 200, {"SAD": activation, "expiresIn": 60}
-
-    def _sign_hash(self, values: dict[str, Any]) -> Answer | None:
-        if self.fault == "429":
-            return 429, {"error": "too_many_requests"}
-        if self.fault == "SAD expired":
-            return 400, invalid("SAD expired")
-        bound = self.activations.pop(values["SAD"], None)
-        if bound is None:
-            return 400, invalid("Invalid parameter SAD")
-        if values["hashes"] != [bound]:
-            return 400, invalid("Hash is not authorized by the SAD")
-        if values["signAlgo"] != self.kind.sign_algorithm:
-            return 400, invalid("Invalid parameter signAlgo")
-        if self.kind.is_hash_told and values.get("hashAlgorithmOID") != self.kind.hash_algorithm:
-            return 400, invalid("Invalid parameter hashAlgorithmOID")
-        holder = "stranger" if self.fault == "another signer" else "official"
-        signature = self.kind.sign(self.house.private_keys[holder], base64.b64decode(bound))
-        self.signed.append(signature)
-        if self.fault == "time-out after signing":
-            self.wait()
-            return None
-        return 200, {"signatures": [base64.b64encode(signature).decode()]}
-
-
-class _Signer(signers.Signer):
-    """Lets pyHanko sign with an opened key, which its own signer would read and check each time."""
-
-    def __init__(self, key: OpenKey, issuing: OpenKey) -> None:
-        store = SimpleCertificateStore()
-        store.register_multiple([asn1_of(key.certificate), asn1_of(issuing.certificate)])
-        super().__init__(signing_cert=asn1_of(key.certificate), cert_registry=store)
-        self.key = key
-
-    async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
-        assert digest_algorithm == "sha256"
-        return self.key.sign(data)
-
-
-class _Stamper(TimeStamper):
-    """Lets pyHanko stamp with a timestamper of ours."""
-
-    def __init__(self, timestamper: Timestamper) -> None:
-        super().__init__()
-        self.timestamper = timestamper
-
-    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
-        return cms.ContentInfo.load(self.timestamper.stamp(message_digest))
-
-
-def asn1_of(certificate: x509.Certificate) -> asn1_x509.Certificate:
-    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
-
-
-def _written_on(pdf: bytes) -> bytes:
-    """Add a word to the first page, in an update of its own."""
-    output = io.BytesIO()
-    with pikepdf.open(io.BytesIO(pdf)) as document:
-        document.pages[0].contents_add(b"BT ET")
-        document.save(output)
-    return output.getvalue()
-
-
-def invalid(description: str) -> dict[str, str]:
-    return {"error": "invalid_request", "error_description": description}
+        """Answer a request; None: the connection ends without one."""
+        raise NotImplementedError
 
 
 @contextmanager
-def serving(server: BsreServer | CscServer) -> Iterator[None]:
+def serving(server: Server) -> Iterator[None]:
     """Serve on a free port of loopback until the end."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -19,6 +19,7 @@ import softhsm
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from factories import PASSWORD, TOTP_SECRET
+from outside_bsre import BsreServer
 from pki import FAST, throwaway_pki
 from sqlmodel import select
 
@@ -503,7 +504,7 @@ def test_an_official_is_connected_to_a_signing_service(
     anchors.mkdir()
     root = throwaway_pki().root.certificate
     (anchors / "akar.pem").write_bytes(root.public_bytes(Encoding.PEM))
-    server = outside.BsreServer(house=None, clock=clock.now)  # type: ignore[arg-type]
+    server = BsreServer(house=None, clock=clock.now)  # type: ignore[arg-type]
     with outside.serving(server):
         for name, value in {
             "URL": server.url,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import outside
 import pytest
+from outside_bsre import BsreServer
 from pki import NOW
 
 from keys.errors import (
@@ -17,7 +18,7 @@ from keys.outside import open_client
 from signing import bsre
 
 
-class Saying(outside.BsreServer):
+class Saying(BsreServer):
     """A service that says one thing."""
 
     def answer(self, *_: object) -> outside.Answer:
@@ -67,7 +68,7 @@ def test_nothing_of_what_a_service_says_is_repeated() -> None:
 
 def test_who_is_asked_for_is_named_by_number_or_address() -> None:
     begins: datetime = NOW - timedelta(days=1)
-    server = outside.BsreServer(house=None, clock=lambda: begins)  # type: ignore[arg-type]
+    server = BsreServer(house=None, clock=lambda: begins)  # type: ignore[arg-type]
     with (
         outside.serving(server),
         open_client(server.url, seconds=5, auth=(server.user, server.password)) as client,

@@ -1,10 +1,15 @@
-"""A city whose head can sign, and cases that wait for the signature."""
+"""A city whose head can sign, here or through a service outside, and cases that wait for the signature."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import cases
+import outside
 import pytest
+from outside_bsre import BsreServer
+from outside_csc import CscServer
+from outside_desk import BEGINS, Desk, Moment, connected, desk_of
 from sqlalchemy import Engine
 
 from keys.software import SoftwareKeyStore
@@ -45,3 +50,61 @@ def workshop(engine: Engine, key_folder: Path, tmp_path: Path, now: datetime) ->
     storage = open_storage((tmp_path / "storage").as_uri())
     printing = Printing("https://izin.contoh.invalid", is_sample=True)
     return Workshop(engine, storage, keys.timestamper, lambda: now, printing, seal=keys.seal)
+
+
+# Services outside ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def house() -> outside.House:
+    return outside.make_house(BEGINS)
+
+
+@pytest.fixture
+def staffed_city(engine: Engine, settings: Settings, now: datetime) -> cases.City:
+    """A city whose officers can sign in."""
+    with transaction(engine) as session:
+        return cases.make_city(session, now - timedelta(days=3), settings=settings)
+
+
+@pytest.fixture
+def moment(now: datetime) -> Moment:
+    return Moment(now)
+
+
+@pytest.fixture
+def bsre(house: outside.House, moment: Moment) -> Iterator[BsreServer]:
+    server = BsreServer(house, moment)
+    with outside.serving(server):
+        yield server
+
+
+@pytest.fixture
+def csc(house: outside.House, moment: Moment) -> Iterator[CscServer]:
+    server = CscServer(house, moment)
+    with outside.serving(server):
+        yield server
+
+
+@pytest.fixture
+def at_bsre(
+    settings: Settings,
+    house: outside.House,
+    bsre: BsreServer,
+    staffed_city: cases.City,
+    engine: Engine,
+    moment: Moment,
+) -> Desk:
+    return desk_of(bsre, connected(settings, house, moment(), bsre), staffed_city, engine, moment)
+
+
+@pytest.fixture
+def at_csc(
+    settings: Settings,
+    house: outside.House,
+    csc: CscServer,
+    staffed_city: cases.City,
+    engine: Engine,
+    moment: Moment,
+) -> Desk:
+    return desk_of(csc, connected(settings, house, moment(), csc), staffed_city, engine, moment)
