@@ -11,12 +11,10 @@ from factories import (
     actor_of,
     give_documents,
     jpeg_file,
-    load_city,
     make_citizen,
     make_draft,
     make_officer,
     make_submitted,
-    sign_in,
 )
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -33,15 +31,6 @@ from service.clock import city_date
 from service.database import transaction
 
 BASE = "/api/v1/applications"
-
-
-@pytest.fixture
-def citizen(engine: Engine, client: TestClient) -> User:
-    with transaction(engine) as session:
-        load_city(session)
-        user = make_citizen(session)
-    sign_in(client, user)
-    return user
 
 
 def make(engine: Engine, app: FastAPI, user: User, *asked: Remark, submitted: bool = True) -> str:
@@ -61,13 +50,13 @@ def pointers(body: dict[str, Any], key: str = "errors") -> list[str]:
 
 
 def test_a_programme_applies_with_a_token(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User
 ) -> None:
     with transaction(engine) as session:
         tomorrow = city_date(clock.now()) + timedelta(days=1)
         _, secret = create_token(
             session,
-            actor_of(session, citizen),
+            actor_of(session, applicant),
             name="Uji",
             scopes=["apply"],
             expires_on=tomorrow,
@@ -80,7 +69,7 @@ def test_a_programme_applies_with_a_token(
     started = client.post(BASE, json=wish)
     assert started.status_code == 201
     path = started.headers["location"]
-    assert started.json()["values"]["full_name"] == citizen.full_name
+    assert started.json()["values"]["full_name"] == applicant.full_name
 
     sections = {"person": {}, "registration": {}, "practice": {}}  # type: dict[str, dict[str, Any]]
     for key, value in HEALTH_WORKER_VALUES.items():
@@ -100,7 +89,7 @@ def test_a_programme_applies_with_a_token(
     with transaction(engine) as session:
         application = session.get(Application, uuid.UUID(path.rpartition("/")[2]))
         assert application is not None
-        give_documents(session, app.state.storage, application, citizen)
+        give_documents(session, app.state.storage, application, applicant)
     submitted = client.post(f"{path}/submission", json={"declared": True})
     assert submitted.status_code == 201
     assert submitted.json()["receipt_number"].startswith("P-")
@@ -112,11 +101,11 @@ def test_a_programme_applies_with_a_token(
     assert [item["id"] for item in listed["items"]] == [submitted.json()["id"]]
 
 
-def test_a_token_without_the_scope_is_refused(engine: Engine, client: TestClient, citizen: User) -> None:
+def test_a_token_without_the_scope_is_refused(engine: Engine, client: TestClient, applicant: User) -> None:
     with transaction(engine) as session:
         tomorrow = city_date(clock.now()) + timedelta(days=1)
         _, secret = create_token(
-            session, actor_of(session, citizen), name="Uji", scopes=["read"], expires_on=tomorrow,
+            session, actor_of(session, applicant), name="Uji", scopes=["read"], expires_on=tomorrow,
             now=clock.now(),
         )  # fmt: skip
     client.cookies.clear()
@@ -124,9 +113,9 @@ def test_a_token_without_the_scope_is_refused(engine: Engine, client: TestClient
 
 
 def test_wrong_answers_are_kept_and_pointed_at(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User
 ) -> None:
-    path = make(engine, app, citizen, submitted=False)
+    path = make(engine, app, applicant, submitted=False)
     body = client.patch(f"{path}/sections/person", json={"values": {"nik": "123", "sex": None}}).json()
     assert body["values"]["nik"] == "123"
     assert "sex" not in body["values"]
@@ -151,18 +140,18 @@ def test_wrong_answers_are_kept_and_pointed_at(
     ],
 )
 def test_shapes_no_form_sends_are_refused(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User, values: dict[str, Any]
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User, values: dict[str, Any]
 ) -> None:
-    path = make(engine, app, citizen, submitted=False)
+    path = make(engine, app, applicant, submitted=False)
     before = client.get(path).json()["values"]
     assert client.patch(f"{path}/sections/person", json={"values": values}).status_code == 422
     assert client.get(path).json()["values"] == before
 
 
 def test_numbers_that_are_not_finite_are_refused(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User
 ) -> None:
-    path = make(engine, app, citizen, submitted=False)
+    path = make(engine, app, applicant, submitted=False)
     for number in ("1e999", "NaN"):
         answer = client.patch(
             f"{path}/sections/practice",
@@ -173,9 +162,9 @@ def test_numbers_that_are_not_finite_are_refused(
 
 
 def test_files_are_bounded_and_proven(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User
 ) -> None:
-    path = make(engine, app, citizen, submitted=False)
+    path = make(engine, app, applicant, submitted=False)
 
     def give(requirement: str, data: bytes) -> tuple[int, str | None]:
         answer = client.post(
@@ -197,9 +186,9 @@ def test_files_are_bounded_and_proven(
 
 
 def test_corrections_are_all_or_nothing_and_only_what_was_named(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User
 ) -> None:
-    path = make(engine, app, citizen, Remark("field", "phone", "Tidak aktif."))
+    path = make(engine, app, applicant, Remark("field", "phone", "Tidak aktif."))
     body = client.get(path).json()
     assert body["asked"] == "correct"
     assert body["corrections"] == [{"kind": "field", "key": "phone", "remark": "Tidak aktif."}]
@@ -215,9 +204,9 @@ def test_corrections_are_all_or_nothing_and_only_what_was_named(
 
 
 def test_withdrawing_submitted_and_deleting_drafts(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User
 ) -> None:
-    draft, submitted = make(engine, app, citizen, submitted=False), make(engine, app, citizen)
+    draft, submitted = make(engine, app, applicant, submitted=False), make(engine, app, applicant)
     assert client.post(f"{draft}/withdrawal", json={}).status_code == 409
     assert client.delete(submitted).status_code == 409
     assert client.delete(draft).status_code == 204
@@ -227,9 +216,9 @@ def test_withdrawing_submitted_and_deleting_drafts(
     assert client.post(f"{submitted}/payment").status_code == 409
 
 
-def test_the_list_is_paged(engine: Engine, app: FastAPI, client: TestClient, citizen: User) -> None:
+def test_the_list_is_paged(engine: Engine, app: FastAPI, client: TestClient, applicant: User) -> None:
     for _ in range(3):
-        make(engine, app, citizen, submitted=False)
+        make(engine, app, applicant, submitted=False)
     first = client.get(f"{BASE}?limit=2").json()
     second = client.get(f"{BASE}?limit=2&offset={first['next_offset']}").json()
     assert (len(first["items"]), len(second["items"]), second["next_offset"]) == (2, 1, None)
@@ -237,7 +226,7 @@ def test_the_list_is_paged(engine: Engine, app: FastAPI, client: TestClient, cit
 
 
 def test_every_route_hides_another_s_application(
-    engine: Engine, app: FastAPI, client: TestClient, citizen: User
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User
 ) -> None:
     with transaction(engine) as session:
         other = make_citizen(session)
@@ -260,6 +249,6 @@ def test_every_route_hides_another_s_application(
     for method, rest, options in requests:
         answer = client.request(method, path + rest, **options)
         assert (method, rest, answer.status_code) == (method, rest, 404)
-    own = make(engine, app, citizen, submitted=False)
+    own = make(engine, app, applicant, submitted=False)
     assert client.get(f"{own}/documents/{file.id}").status_code == 404
     assert all(item["id"] != str(application.id) for item in client.get(BASE).json()["items"])

@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from factories import WRAPPING_KEYS, actor_of, clean_jpeg, make_case, make_citizen, make_draft, make_officer
@@ -35,12 +34,7 @@ from service.applications.uploads import UploadNotFound
 from service.applications.workflow import Action, ActionNotAllowed, State
 from service.audit import events_of
 from service.errors import InvalidInput
-from service.storage import Storage, open_storage
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return open_storage(tmp_path.as_uri())
+from service.storage import Storage
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """What the applicant sees of the way: steps, roles, due dates, what is asked, history."""
 
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
-import pytest
-from factories import actor_of, make_citizen, make_draft, make_officer, make_submitted
+from factories import actor_of, make_draft, make_officer, make_submitted
 from sqlmodel import Session
 
 from service.accounts.models import User
@@ -13,26 +11,10 @@ from service.applications.models import Application
 from service.applications.remarks import Remark
 from service.applications.review import act_on_case, return_case
 from service.applications.submit import withdraw_application
-from service.applications.tracking import (
-    Asked,
-    StepState,
-    Tracking,
-    asked_of_applicant,
-    track_application,
-)
+from service.applications.tracking import Asked, StepState, Tracking, asked_of_applicant, track_application
 from service.applications.workflow import Action
 from service.catalogue.models import active_city
-from service.storage import Storage, open_storage
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return open_storage((tmp_path / "storage").as_uri())
-
-
-@pytest.fixture
-def citizen(session: Session) -> User:
-    return make_citizen(session)
+from service.storage import Storage
 
 
 def track(session: Session, application: Application) -> Tracking:

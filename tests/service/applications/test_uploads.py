@@ -6,7 +6,6 @@ import threading
 import zlib
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import pikepdf
 import pytest
@@ -42,12 +41,7 @@ from service.applications.uploads import (
 )
 from service.database import transaction
 from service.errors import ServiceError, Unavailable
-from service.storage import Storage, open_storage
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return open_storage((tmp_path / "storage").as_uri())
+from service.storage import Storage
 
 
 def image(size: tuple[int, int] = (40, 30), image_format: str = "JPEG", **options: object) -> bytes:
