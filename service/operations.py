@@ -35,6 +35,7 @@ from service.permits.reconcile import reconcile
 from service.permits.renewal import RENEW_JOB, run_slice
 from service.permits.revoke import expire_permits
 from service.permits.signer import OperationsKeys, open_operations_keys
+from service.permits.succession import supersede_due
 from service.permits.sweep import sweep_storage
 from service.permits.workshop import SigningUnavailable, workshop_of
 from service.pki.outside import REFRESH_JOB, refresh_outside_lists, stamps_until
@@ -144,6 +145,10 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
     def on_storage(verb: Callable[[Engine, Storage, datetime], object]) -> Callable[[], object]:
         return lambda: verb(engine, app.state.storage, now())
 
+    def end_permits(session: Session, at: datetime) -> None:
+        expire_permits(session, at)
+        supersede_due(session, at)
+
     def alarm(session: Session, at: datetime) -> None:
         send_expiry_alarms(session, settings.tsa_addresses, at)
 
@@ -155,7 +160,7 @@ def build_jobs(app: FastAPI) -> list[jobs.Job]:
         jobs.Job(EXTEND_JOB, lambda permit_id: _extend(app, uuid.UUID(permit_id))),
         jobs.Job(RENEW_JOB, partial(_renew, app)),
         jobs.Job("extend_due", within(partial(_extend_due, app)), cron="15 1 * * *"),
-        jobs.Job("expire_permits", within(expire_permits), cron="5 0 * * *"),
+        jobs.Job("expire_permits", within(end_permits), cron="5 0 * * *"),
         jobs.Job("commit_audit_trail", within(commit_audit_trail), cron="37 * * * *"),
         jobs.Job("reconcile", on_storage(reconcile), cron="25 2 * * *"),
         jobs.Job("sweep_storage", on_storage(sweep_storage), cron="55 1 * * *"),

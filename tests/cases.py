@@ -168,15 +168,24 @@ def hold(
     return hold_ceremony(plan, keys, root_keys, passphrases, plan_sha256="", software="", now=now)
 
 
-def draft_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:
+def draft_case(
+    session: Session,
+    city: City,
+    now: datetime,
+    *,
+    request: str = "new",
+    continues: Permit | None = None,
+    **changes: Any,
+) -> Application:
     """Begin an application of type SLUG with valid values, its uploads left out."""
     revision = find_permit_type(session, SLUG)
     application = Application(
         applicant_id=city.citizen.id,
         revision_id=revision.id,
         slug=SLUG,
-        request="new",
+        request=request,
         applicant_kind="person",
+        continues_id=continues.id if continues else None,
         holder_name=VALUES["full_name"],
         values=VALUES | changes,
         created_at=now,
@@ -188,7 +197,7 @@ def draft_case(session: Session, city: City, now: datetime, **changes: Any) -> A
 
 
 def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> Application:
-    """Submit an application of type SLUG with valid values, its uploads left out."""
+    """Submit an application as `draft_case` begins it."""
     application = draft_case(session, city, now, **changes)
     application.receipt_number = f"P-{now:%Y%m%d}-{application.id.hex[:6].upper()}"
     return apply_action(
@@ -204,7 +213,10 @@ def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> 
 def bring_to_signature(
     session: Session, city: City, now: datetime, *, reasons: str | None = None, **changes: Any
 ) -> Application:
-    """Submit a case and take it to the signature, approved, or with `reasons` proposed for rejection."""
+    """Submit a case as `draft_case` begins it, and take it to the signature.
+
+    It is approved, or with `reasons` proposed for rejection.
+    """
     application = submit_case(session, city, now, **changes)
     while True:
         step = city.permit_type.step(str(application.step))

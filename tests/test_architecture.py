@@ -107,7 +107,7 @@ def test_a_state_is_assigned_where_the_workflow_is_applied() -> None:
     ]
     assert {place.split(":")[0] for place in found} == {"service/applications/transitions.py"}
     found = [place for path, tree in trees() for place in places(path, assignments(tree, "status", "permit"))]
-    assert {place.split(":")[0] for place in found} == {"service/permits/issue.py"}
+    assert {place.split(":")[0] for place in found} == {"service/permits/status.py"}
 
 
 def test_every_ignored_type_says_which() -> None:

@@ -20,6 +20,7 @@ from service.applications.asked import (
     permit_type_of,
 )
 from service.applications.cleaning import CleanFile
+from service.applications.continued import answers_of, lock_own_permit, refusal_to_continue
 from service.applications.models import Application, Upload
 from service.applications.uploads import (
     UploadNotFound,
@@ -31,13 +32,19 @@ from service.applications.uploads import (
 from service.applications.workflow import State
 from service.audit import record_event
 from service.catalogue import forms
-from service.catalogue.format import Field, PermitType, Section
+from service.catalogue.format import Field, PermitType, Request, Section
 from service.catalogue.models import find_permit_type
 from service.clock import city_date
 from service.errors import Conflict, FieldProblem, InvalidInput, NotFound
 from service.storage import Storage
 
 MAX_DRAFTS = 20
+CONTINUES_NOTHING = FieldProblem(
+    "continues",
+    "not_asked",
+    "Permohonan baru tidak melanjutkan izin lain. Pilih perpanjangan atau perubahan.",
+    "A new application continues no other permit. Choose a renewal or a change.",
+)
 
 
 class ApplicationNotFound(NotFound):
@@ -68,12 +75,21 @@ class NotEditable(Conflict):
 
 
 def start_draft(
-    session: Session, slug: str, *, request: str, applicant_kind: str, actor: Actor, now: datetime
+    session: Session,
+    slug: str,
+    *,
+    request: str,
+    applicant_kind: str,
+    actor: Actor,
+    now: datetime,
+    continues: str | None = None,
 ) -> Application:
     """Start an application for a permit type that is offered now, under its present revision.
 
-    Raises PermitTypeNotFound, TooManyDrafts, or InvalidInput when the type does not offer the request
-    or is not open to such applicants.
+    `continues` is the public code of the actor's permit that is to be renewed, changed or closed; its answers
+    are filled in. Raises PermitTypeNotFound, TooManyDrafts, EarlierPermitNotFound, what
+    `refusal_to_continue` tells, or InvalidInput when the type does not offer the request, is not open to
+    such applicants, or a new permit is to continue another.
     """
     revision = find_permit_type(session, slug)
     permit_type = revision.permit_type
@@ -84,8 +100,13 @@ def start_draft(
         )
         if problem.field in forms.CIRCUMSTANCES
     ]
+    if request == Request.NEW and continues is not None:
+        problems.append(CONTINUES_NOTHING)
     if problems:
         raise InvalidInput(problems=problems)
+    earlier = lock_own_permit(session, continues, slug, actor) if continues is not None else None
+    if earlier is not None and (refusal := refusal_to_continue(session, earlier, permit_type, request, now)):
+        raise refusal
     # Locking the account makes two starts at once count one another.
     user = session.exec(select(User).where(User.id == actor.id).with_for_update()).one()
     drafts = session.exec(
@@ -96,12 +117,15 @@ def start_draft(
     if drafts >= MAX_DRAFTS:
         raise TooManyDrafts
     known = {"full_name": user.full_name, "email": user.email}
+    if earlier is not None:
+        known |= answers_of(session, earlier)
     application = Application(
         applicant_id=actor.id,
         revision_id=revision.id,
         slug=slug,
         request=request,
         applicant_kind=applicant_kind,
+        continues_id=earlier.id if earlier else None,
         values=forms.keep_asked(permit_type, known, request=request, applicant_kind=applicant_kind),
         created_at=now,
         updated_at=now,

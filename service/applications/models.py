@@ -37,6 +37,11 @@ class Application(SQLModel, table=True):
     """`new`, `renewal`, `change` or `closure`."""
     applicant_kind: str = Field(max_length=20)
     """`person` or `organisation`."""
+    continues_id: uuid.UUID | None = Field(default=None, index=True)
+    """The permit that is to be renewed, changed or closed; None for a new one, or one on paper alone.
+
+    No foreign key: two tables that name each other cannot be made one after the other.
+    """
     holder_name: str = Field(default="", max_length=160)
     """Repeated from the values at submission, for search."""
     values: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))

@@ -21,6 +21,7 @@ from service.applications.asked import (
     permit_type_of,
     waits_for_payment,
 )
+from service.applications.continued import require_continuable
 from service.applications.draft import NotADraft, lock_own_application
 from service.applications.models import Application, Submission, Upload
 from service.applications.transitions import apply_action
@@ -71,7 +72,8 @@ def submit_application(
     """Submit a draft: check it whole, number it, freeze what was submitted, start the workflow.
 
     Raises ApplicationNotFound, NotADraft (also for the second of two submissions at once),
-    PermitTypeNotFound when the type is no longer offered, NotComplete with every problem.
+    PermitTypeNotFound when the type is no longer offered, NotComplete with every problem, and what
+    `require_continuable` raises when the permit to be renewed or changed moved on.
     """
     application = lock_own_application(session, application_id, actor)
     if application.state != State.DRAFT:
@@ -81,6 +83,7 @@ def submit_application(
     if problems:
         raise NotComplete(problems=problems)
     permit_type = permit_type_of(session, application)
+    require_continuable(session, application, permit_type, now)
     application.values = _with_declaration(permit_type, application, declared)
     application.receipt_number = _new_receipt_number(session, now)
     submission = freeze_submission(session, application, permit_type, now)

@@ -236,12 +236,18 @@ def place_of_use(permit_type: PermitType, values: Mapping[str, Any]) -> str:
 
 
 def validity_period(
-    permit_type: PermitType, values: Mapping[str, Any], issued_on: date
+    permit_type: PermitType,
+    values: Mapping[str, Any],
+    issued_on: date,
+    *,
+    counted_from: date | None = None,
+    no_later_than: date | None = None,
 ) -> tuple[date, date | None]:
     """Return the first and the last day of validity; None for the last means until revoked.
 
     Five years from 29 February end on 28 February. A `cap_field` ends it earlier where that field
-    applies (the end of an old STR, not of a lifelong one). Raises ValidityOver.
+    applies (the end of an old STR, not of a lifelong one). A length counts from the day of issue, or
+    `counted_from` a later one. Raises ValidityOver.
     """
     rule = permit_type.validity
     start: date | None = issued_on
@@ -249,10 +255,10 @@ def validity_period(
     if rule.kind == "field_dates":
         start, end = (read_date(str(values.get(key or ""))) for key in (rule.from_field, rule.until_field))
     elif rule.kind != "open_ended" and rule.length:
-        end = add_span(issued_on, rule.length, rule.kind.removesuffix("s"))
-    cap = _cap(permit_type, values)
-    if cap is not None:
-        end = cap if end is None else min(end, cap)
+        end = add_span(counted_from or issued_on, rule.length, rule.kind.removesuffix("s"))
+    for cap in (_cap(permit_type, values), no_later_than):
+        if cap is not None:
+            end = cap if end is None else min(end, cap)
     if start is None or (rule.kind != "open_ended" and end is None) or (end is not None and end < issued_on):
         raise ValidityOver
     return start, end

@@ -14,11 +14,12 @@ from service.applications.models import Application, StepVisit
 from service.applications.workflow import Action
 from service.catalogue.format import City, PermitType
 from service.catalogue.models import active_city
-from service.catalogue.wording import fill_wording, holder_name, machine_readable, validity_period
+from service.catalogue.wording import fill_wording, holder_name, machine_readable
 from service.clock import city_date
 from service.permits.mandates import printed_capacity
 from service.permits.models import HERE, Kind, Mandate, Permit
 from service.permits.numbering import spaced_code
+from service.permits.succession import term_of
 from signing.document import Letterhead, PermitDocument, SignatureBlock, canonical_json
 from signing.render import unprintable
 
@@ -67,7 +68,7 @@ def compose_document(
 
     A preview has no number, code or date of issue yet, shows its dates as if it were signed today, and
     names a signer only when a signature block is given. `service` is where it is to be signed. Raises
-    ValidityOver when its last day would be over.
+    ValidityOver when its last day would be over, NothingGained for a renewal that would end no later.
     """
     city = active_city(session)
     footer_legal, is_sample = _footer(city, printing, service)
@@ -118,7 +119,7 @@ def _facts(
     issued_on = permit.issued_on if permit else today
     rejects = application.outcome == "reject"
     valid_from, valid_until = (
-        (issued_on, None) if rejects else validity_period(permit_type, application.values, issued_on)
+        (issued_on, None) if rejects else term_of(session, application, permit_type, issued_on)
     )
     return {
         "number": permit.number if permit else "…",

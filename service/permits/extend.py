@@ -15,11 +15,12 @@ from service import jobs
 from service.accounts.access import SERVICE
 from service.audit import record_event
 from service.database import reading, transaction
-from service.permits.issue import EXTEND_JOB, log_status
+from service.permits.issue import EXTEND_JOB
 from service.permits.models import HERE, DocumentVersion, Permit
 from service.permits.register import current_version, newest_versions
 from service.permits.sign import Workshop
 from service.permits.signer import OpenKey
+from service.permits.status import log_status
 from service.pki.outside_trust import read_outside_trust
 from service.pki.register import complete_chains, current_lists, trust_anchors
 from service.storage import get_document, put_document

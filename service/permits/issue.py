@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from service import jobs
 from service.accounts.access import Actor
 from service.accounts.models import User
+from service.applications.continued import require_continuable
 from service.applications.models import Application
 from service.applications.transitions import apply_action
 from service.applications.workflow import Action, State
@@ -27,7 +28,6 @@ from service.catalogue.wording import (
     holder_name,
     place_of_use,
     public_facts,
-    validity_period,
 )
 from service.clock import city_date
 from service.database import transaction
@@ -36,12 +36,13 @@ from service.mail import queue_mail
 from service.permits.asking import NotYoursToFinish
 from service.permits.compose import Composed, Printing, compose_document, signature_block
 from service.permits.mandates import mandate_for, printed_capacity
-from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status, StatusChange
+from service.permits.models import DocumentVersion, Kind, Mandate, Permit, Status
 from service.permits.numbering import LETTER_SERIES, new_public_code, next_sequence
-from service.permits.offline import LISTED, PUBLISH_LISTS_JOB, seal_document, take_status_index
+from service.permits.offline import seal_document, take_status_index
 from service.permits.sign import SignedDocument, Workshop, require_able, sign_and_store
 from service.permits.signer import DocumentSigner, OpenKey, service_of
-from service.transparency.log import append_entry, code_hash, next_index
+from service.permits.status import log_status, set_status
+from service.permits.succession import supersede_earlier, term_of
 from service.transparency.witnesses import require_not_behind
 
 EXTEND_JOB = "extend_document"
@@ -79,10 +80,10 @@ def sign_application(
 
     `signer` was opened with the passphrase typed for this act; `seen_digest` is that of the preview the
     official saw; `note` writes what the caller must know of the permit in the transaction that takes the
-    number. Raises what the workflow raises when the case moved on (Conflict), NoMandate,
-    DocumentChanged when the document would say something else by now, WordingIncomplete, BehindWitness,
-    WitnessSilent, and the errors of `signing`, all before a number is taken; a failure afterwards leaves an
-    `issuing` permit for `finish_issuance`.
+    number. Raises what the workflow raises when the case moved on (Conflict), what `require_continuable`
+    raises when the permit to be renewed or changed did, NoMandate, DocumentChanged when the document would
+    say something else by now, WordingIncomplete, BehindWitness, WitnessSilent, and the errors of `signing`,
+    all before a number is taken; a failure afterwards leaves an `issuing` permit for `finish_issuance`.
     """
     require_not_behind(workshop.engine, workshop.witnesses, workshop.clock())
     with transaction(workshop.engine) as session:
@@ -135,6 +136,8 @@ def reserve_permit(
     if not hmac.compare_digest(shown.digest, seen_digest):
         raise DocumentChanged
     require_complete(shown)
+    if application.state == State.APPROVED:
+        require_continuable(session, application, permit_type, now)
     kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
     permit = _new_permit(session, application, permit_type, kind, mandate, actor=actor, now=now)
     composed = compose_document(
@@ -202,7 +205,7 @@ def _new_permit(
     sequence = next_sequence(session, series, issued_on.year)
     pattern = active_city(session).rejection_letter.number_format if letter else permit_type.number_format
     valid_from, valid_until = (
-        (issued_on, None) if letter else validity_period(permit_type, application.values, issued_on)
+        (issued_on, None) if letter else term_of(session, application, permit_type, issued_on)
     )
     signer = session.get_one(User, actor.id)
     return Permit(
@@ -217,6 +220,7 @@ def _new_permit(
         code=new_public_code(),
         status_since=now,
         status_index=None if letter else take_status_index(session),
+        continues_id=None if letter else application.continues_id,
         holder_id=application.applicant_id,
         holder_name=holder_name(permit_type, application.values),
         document={},
@@ -262,7 +266,7 @@ def _issue(workshop: Workshop, permit: Permit, *, actor: Actor, signer: Document
 def register_document(
     session: Session, permit_id: uuid.UUID, signed: SignedDocument, *, actor: Actor, now: datetime
 ) -> Permit:
-    """Register the stored document and make the permit active: the second transaction.
+    """Register the stored document and make the permit active, in the place of the one it continues.
 
     Of two that finish the same permit the first registers; the second is told (NotYoursToFinish) and
     its bytes stay unregistered, so they are never genuine.
@@ -285,6 +289,7 @@ def register_document(
         verifiable_until=signed.verifiable_until,
     )
     log_status(session, permit, version, now)
+    supersede_earlier(session, permit, actor=actor, now=now)
     jobs.enqueue(session, EXTEND_JOB, str(permit.id))
     _notify_holder(session, permit, now)
     record_event(
@@ -299,70 +304,6 @@ def register_document(
         data={"number": permit.number, "sha256": version.sha256, "log_index": version.log_index},
     )
     return permit
-
-
-def set_status(
-    session: Session,
-    permit: Permit,
-    status: Status,
-    *,
-    actor: Actor,
-    now: datetime,
-    reason_code: str | None = None,
-    remark: str | None = None,
-) -> None:
-    """Give a permit its status from now on: the only place that assigns one. The status lists follow."""
-    if {permit.status, status} & LISTED.keys():
-        jobs.enqueue(session, PUBLISH_LISTS_JOB)
-    permit.status, permit.status_since = status, now
-    session.add(permit)
-    session.add(
-        StatusChange(
-            permit_id=permit.id,
-            status=status,
-            since=now,
-            reason_code=reason_code,
-            remark=remark,
-            actor_id=actor.user_id,
-            actor_name=actor.full_name,
-        )
-    )
-    session.flush()
-
-
-STATUS_KINDS = {
-    Status.ACTIVE: "reinstated",
-    Status.SUSPENDED: "suspended",
-    Status.REVOKED: "revoked",
-    Status.SUPERSEDED: "superseded",
-    Status.EXPIRED: "expired",
-}
-"""The kind of leaf that tells of a status; the first `active` is told by the document's own leaf."""
-
-
-def log_status(session: Session, permit: Permit, version: DocumentVersion, now: datetime) -> int:
-    """Log a new document version, or a permit's new status, and return the leaf's index.
-
-    The rows told of get that index, and the leaf commits to them. It carries no personal data: the public
-    code stands there only as its hash.
-    """
-    index, kind = next_index(session), STATUS_KINDS.get(Status(permit.status), "")
-    if version.log_index is None:
-        version.log_index, kind = index, "issued" if version.version == 1 else "document_added"
-        session.add(version)
-    unlogged = select(StatusChange).where(
-        StatusChange.permit_id == permit.id, col(StatusChange.log_index).is_(None)
-    )
-    for change in session.exec(unlogged):
-        change.log_index = index
-        session.add(change)
-    facts = {
-        "code_sha256": code_hash(permit.code),
-        "status": permit.status,
-        "version": version.version,
-        "sha256": version.sha256,
-    }
-    return append_entry(session, kind, facts, now)
 
 
 def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:

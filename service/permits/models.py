@@ -117,6 +117,8 @@ class Permit(SQLModel, table=True):
     status_since: datetime = Field(sa_column=Column(UTCDateTime, nullable=False))
     status_index: int | None = Field(default=None, unique=True)
     """Its random place in the status lists, counted through all of them; a rejection letter has none."""
+    continues_id: uuid.UUID | None = Field(default=None, foreign_key="permit.id", index=True)
+    """The permit that this one takes the place of; see `permits.succession`."""
     holder_id: uuid.UUID = Field(foreign_key="account_user.id", index=True)
     holder_name: str = Field(max_length=160)
     document: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))

@@ -38,6 +38,8 @@ class PublicPermit:
     """A Status, or `not_yet_valid`."""
     status_since: datetime
     reason: str | None
+    superseded_by: str | None
+    """The number of the permit that took its place; its code is for its holder to show."""
     signer: str
     position: str
     mandate: str
@@ -235,6 +237,7 @@ def public_permit(
     status, since = status_at(session, permit, moment)
     permit_type = get_permit_type(session, permit.revision_id)
     letter = permit.kind == Kind.REJECTION_LETTER
+    successor = find_successor(session, permit) if status == Status.SUPERSEDED else None
     letters = "Rejection letter: " if language == "en" else "Surat penolakan: "
     return PublicPermit(
         code=permit.code,
@@ -250,6 +253,7 @@ def public_permit(
         reason=_reason(session, permit, permit_type.revocation_reasons, language, moment)
         if status in (Status.REVOKED, Status.SUSPENDED)
         else None,
+        superseded_by=successor.number if successor else None,
         signer=permit.signer_name,
         position=permit.signer_position,
         mandate=permit.mandate,
@@ -258,6 +262,12 @@ def public_permit(
         fact_keys=tuple(str(fact["key"]) for fact in permit.public_facts),
         url=f"{base_url}/v/{permit.code}",
     )
+
+
+def find_successor(session: Session, permit: PermitRow) -> Permit | None:
+    """Find the permit that takes, or took, the place of this one, if it was issued."""
+    statement = select(Permit).where(Permit.continues_id == permit.id, Permit.status != Status.ISSUING)
+    return session.exec(statement.options(defer(Permit.document))).first()  # type: ignore[arg-type]
 
 
 def _facts(permit: PermitRow, language: str, masked: bool) -> list[tuple[str, str]]:

@@ -1,22 +1,18 @@
-"""Suspending, reinstating, revoking and superseding permits, each with its reason; and expiry as a job."""
+"""Suspending, reinstating and revoking permits, each with its reason; and expiry as a job."""
 
 import uuid
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from service import jobs
 from service.accounts.access import SERVICE, Actor
-from service.accounts.models import User
 from service.audit import record_event
 from service.catalogue.models import get_revision
 from service.clock import city_date
 from service.errors import Conflict, FieldProblem, InvalidInput, NotFound
-from service.mail import queue_mail
-from service.permits.issue import log_status, set_status
 from service.permits.models import Kind, Permit, Status
 from service.permits.register import current_version
-from signing.document import PermitDocument
+from service.permits.status import log_status, set_status, tell_holder
 
 FROM = {
     Status.SUSPENDED: {Status.ACTIVE},
@@ -76,7 +72,7 @@ def _decide(
     _check_reason(session, permit, status, reason_code, remark)
     set_status(session, permit, status, actor=actor, now=now, reason_code=reason_code, remark=remark)
     log_status(session, permit, current_version(session, permit), now)
-    _notify_holder(session, permit, now)
+    tell_holder(session, permit, now)
     record_event(
         session,
         action=EVENTS[status],
@@ -104,24 +100,6 @@ def _check_reason(
         )
     if problems:
         raise InvalidInput(problems=problems)
-
-
-def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:
-    holder = session.get_one(User, permit.holder_id)
-    mail = queue_mail(
-        session,
-        to=holder.email,
-        language=holder.language,
-        template=f"permit_{permit.status}",
-        context={
-            "full_name": holder.full_name,
-            "permit_title": PermitDocument.from_json(permit.document).title,
-            "number": permit.number,
-            "path": f"/permits/{permit.code}",
-        },
-        now=now,
-    )
-    jobs.enqueue(session, "send_mail", str(mail.id))
 
 
 def expire_permits(session: Session, now: datetime) -> int:

@@ -22,6 +22,7 @@ EXAMPLE_PERMIT: dict[str, Any] = {
     "status": "active",
     "status_since": "2026-11-23T03:00:00Z",
     "reason": None,
+    "superseded_by": None,
     "signer": "Dra. Contoh Pejabat, M.Si.",
     "position": "Kepala Dinas",
     "mandate": "definitive",
@@ -72,6 +73,7 @@ class PermitAnswer(BaseModel):
     status: str
     status_since: datetime
     reason: str | None
+    superseded_by: str | None
     signer: str
     position: str
     mandate: str

@@ -49,6 +49,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "permit_revoked": PERMIT,
     "permit_suspended": PERMIT,
     "permit_active": PERMIT,
+    "permit_superseded": PERMIT | {"successor": "503/2/SIP/2026"},
     "expiry_alarm": {
         "path": "/admin/keys",
         "endings": [

@@ -249,6 +249,7 @@ def upgrade() -> None:
         sa.Column("slug", sa.String(length=80), nullable=False),
         sa.Column("request", sa.String(length=20), nullable=False),
         sa.Column("applicant_kind", sa.String(length=20), nullable=False),
+        sa.Column("continues_id", sa.Uuid(), nullable=True),
         sa.Column("holder_name", sa.String(length=160), nullable=False),
         sa.Column("values", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
@@ -283,6 +284,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("application", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_application_applicant_id"), ["applicant_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_application_continues_id"), ["continues_id"], unique=False)
         batch_op.create_index("ix_application_queue", ["state", "step", "due_on"], unique=False)
         batch_op.create_index(batch_op.f("ix_application_revision_id"), ["revision_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_application_slug"), ["slug"], unique=False)
@@ -443,6 +445,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("status_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("status_index", sa.Integer(), nullable=True),
+        sa.Column("continues_id", sa.Uuid(), nullable=True),
         sa.Column("holder_id", sa.Uuid(), nullable=False),
         sa.Column("holder_name", sa.String(length=160), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
@@ -463,6 +466,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["application_id"],
             ["application.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["continues_id"],
+            ["permit.id"],
         ),
         sa.ForeignKeyConstraint(
             ["holder_id"],
@@ -488,6 +495,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("status_index"),
     )
     with op.batch_alter_table("permit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_permit_continues_id"), ["continues_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_permit_holder_id"), ["holder_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_permit_signer_id"), ["signer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_permit_slug"), ["slug"], unique=False)
@@ -774,6 +782,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_permit_slug"))
         batch_op.drop_index(batch_op.f("ix_permit_signer_id"))
         batch_op.drop_index(batch_op.f("ix_permit_holder_id"))
+        batch_op.drop_index(batch_op.f("ix_permit_continues_id"))
 
     op.drop_table("permit")
     with op.batch_alter_table("mandate", schema=None) as batch_op:
@@ -802,6 +811,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_application_slug"))
         batch_op.drop_index(batch_op.f("ix_application_revision_id"))
         batch_op.drop_index("ix_application_queue")
+        batch_op.drop_index(batch_op.f("ix_application_continues_id"))
         batch_op.drop_index(batch_op.f("ix_application_applicant_id"))
 
     op.drop_table("application")

@@ -107,6 +107,18 @@ def test_a_permit_is_issued_without_a_token_while_the_seal_cannot_sign(
         publish_status_lists(workshop.engine, workshop.seal, BASE_URL, now)
 
 
+def test_a_supersession_reaches_the_list(
+    engine: Engine, workshop: Workshop, issue: Callable[..., cases.Issued], now: datetime
+) -> None:
+    first = issue().permit
+    second = issue(request="change", continues=first).permit
+    publish_status_lists(engine, workshop.seal, BASE_URL, now)
+    assert [listed(engine, permit) for permit in (first, second)] == [
+        ListedStatus.SUPERSEDED,
+        ListedStatus.VALID,
+    ]
+
+
 def test_suspension_reinstatement_and_revocation_reach_the_list(
     engine: Engine, workshop: Workshop, issue: Callable[..., cases.Issued], head: Actor, now: datetime
 ) -> None:

@@ -21,7 +21,7 @@ from service.accounts.models import User
 from service.applications.models import Application, Correction, Holiday, StepVisit, Submission, Upload
 from service.audit import AuditEvent, AuditHead, event_hash
 from service.database import reading, transaction
-from service.permits.issue import Workshop, log_status, set_status
+from service.permits.issue import Workshop
 from service.permits.models import DocumentVersion, NumberCounter, Permit, Status
 from service.permits.numbering import new_public_code
 from service.permits.register_audit import (
@@ -31,6 +31,7 @@ from service.permits.register_audit import (
     audit_register,
 )
 from service.permits.revoke import reinstate_permit, revoke_permit, suspend_permit
+from service.permits.status import log_status, set_status
 from service.pki.models import OutsideCertificate
 from service.pki.publish import publish_revocation_lists
 from service.seals import SEALED, seal_of
