@@ -25,7 +25,14 @@ from service.accounts import account_pages, officer_pages
 from service.accounts import api as accounts_api
 from service.accounts import pages as accounts_pages
 from service.accounts.browser import own_path
-from service.applications import action_pages, pages_documents, pages_tracking, review_api, review_pages
+from service.applications import (
+    action_pages,
+    pages_documents,
+    pages_start,
+    pages_tracking,
+    review_api,
+    review_pages,
+)
 from service.applications import api as applications_api
 from service.applications import pages as applications_pages
 from service.catalogue import api as catalogue_api
@@ -91,6 +98,7 @@ ROUTERS: list[APIRouter] = [
     accounts_pages.router,
     action_pages.router,
     applications_api.router,
+    pages_start.router,
     applications_pages.router,
     pages_documents.router,
     pages_tracking.router,

@@ -24,14 +24,15 @@ from service.applications.draft import add_document, start_draft
 from service.applications.models import Application, Submission
 from service.applications.submit import submit_application
 from service.applications.transitions import apply_action
-from service.applications.workflow import Action
+from service.applications.workflow import Action, State
 from service.catalogue.format import Catalogue
 from service.catalogue.forms import required_documents
 from service.catalogue.load import load_catalogue, read_catalogue
 from service.catalogue.models import find_permit_type
 from service.config import Settings, parse_wrapping_keys
 from service.database import transaction
-from service.permits.models import Capacity, Mandate
+from service.permits.models import Capacity, Mandate, Permit, Status
+from service.permits.numbering import new_public_code
 from service.storage import Storage
 from service.web import CSRF_COOKIE, CSRF_HEADER, csrf_token
 
@@ -359,3 +360,47 @@ def make_case(
         now=now,
         permit_type=revision.permit_type,
     )
+
+
+def make_permit(
+    session: Session,
+    holder: User,
+    *,
+    status: Status = Status.ACTIVE,
+    issued_on: date = date(2026, 11, 23),
+    valid_until: date | None = date(2031, 11, 23),
+) -> Permit:
+    """Make a health worker's permit as it stands in the register, with no document."""
+    case = make_case(session, applicant=holder, values=HEALTH_WORKER_VALUES)
+    case.state = State.APPROVED
+    official = make_officer(session, [])
+    number = next(_numbers)
+    permit = Permit(
+        application_id=case.id,
+        slug=case.slug,
+        revision_id=case.revision_id,
+        series="SIP-TK",
+        year=issued_on.year,
+        sequence=number,
+        number=f"500.16.7.2/{number:04d}/SIP-TK/XI/{issued_on.year}",
+        code=new_public_code(),
+        status=status,
+        status_since=LONG_AGO,
+        status_index=number,
+        holder_id=holder.id,
+        holder_name=str(HEALTH_WORKER_VALUES["full_name"]),
+        document={"title": "SURAT IZIN PRAKTIK BIDAN"},
+        public_facts=[],
+        issued_on=issued_on,
+        valid_from=issued_on,
+        valid_until=valid_until,
+        signer_id=official.id,
+        signer_name=official.full_name,
+        signer_position="Kepala Dinas",
+        mandate_id=make_mandate(session, official).id,
+        mandate_basis="SK Wali Kota Contoh Nomor 1 Tahun 2020",
+        created_at=LONG_AGO,
+    )
+    session.add_all([case, permit])
+    session.flush()
+    return permit

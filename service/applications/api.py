@@ -64,10 +64,19 @@ def list_applications(
 def start(
     request: Request, response: Response, body: NewApplication, actor: Citizen, session: SessionDep
 ) -> ApplicationDetail:
-    """Start an application for a type that is offered now. Its name and address are filled in already."""
+    """Start an application for a type that is offered now. Its name and address are filled in already.
+
+    With `continues`, all answers of that permit are, as far as they are asked again.
+    """
     moment = now()
     application = draft.start_draft(
-        session, body.type, request=body.request, applicant_kind=body.applicant_kind, actor=actor, now=moment
+        session,
+        body.type,
+        request=body.request,
+        applicant_kind=body.applicant_kind,
+        actor=actor,
+        now=moment,
+        continues=body.continues,
     )
     response.headers["location"] = f"/api/v1/applications/{application.id}"
     return detail(session, application, language_of(request), moment)

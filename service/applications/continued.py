@@ -5,6 +5,7 @@ writes it.
 """
 
 import uuid
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from service.accounts.access import Actor
 from service.applications.models import Application
-from service.applications.workflow import State
+from service.applications.workflow import ENDED, State
 from service.catalogue.display import long_date
 from service.catalogue.format import FieldType, PermitType, Request
 from service.catalogue.models import get_permit_type
@@ -91,26 +92,45 @@ REFUSED = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A permit that an application continues, or might, as it stands now."""
+
+    permit: Permit
+    status: str
+    refusal: Conflict | None
+    """Why it cannot be continued; None where it can, or was."""
+
+
 # Choosing it --------------------------------------------------------------------------------------
 
 
-def own_permits(session: Session, slug: str, actor: Actor) -> list[Permit]:
-    """Return the actor's own permits of a type, the newest first."""
-    statement = _own(slug, actor).order_by(col(Permit.created_at).desc(), col(Permit.id))
-    return list(session.exec(statement))
+def held_permits(
+    session: Session, permit_type: PermitType, request: str, holder_id: uuid.UUID, now: datetime
+) -> list[Earlier]:
+    """Return what an account holds of a permit type, the newest first, and what speaks against each."""
+    statement = _own(permit_type.slug, holder_id).order_by(col(Permit.created_at).desc(), col(Permit.id))
+    return [
+        Earlier(
+            permit,
+            status_at(session, permit, now)[0],
+            refusal_to_continue(session, permit, permit_type, request, now),
+        )
+        for permit in session.exec(statement).all()
+    ]
 
 
 def lock_own_permit(session: Session, code: str, slug: str, actor: Actor) -> Permit:
     """Return the actor's own permit of a type by its public code, locked. Raises EarlierPermitNotFound."""
-    permit = session.exec(_own(slug, actor).where(Permit.code == code).with_for_update()).first()
+    permit = session.exec(_own(slug, actor.id).where(Permit.code == code).with_for_update()).first()
     if permit is None:
         raise EarlierPermitNotFound
     return permit
 
 
-def _own(slug: str, actor: Actor) -> SelectOfScalar[Permit]:
+def _own(slug: str, holder_id: uuid.UUID) -> SelectOfScalar[Permit]:
     return select(Permit).where(
-        Permit.holder_id == actor.id,
+        Permit.holder_id == holder_id,
         Permit.slug == slug,
         Permit.kind == Kind.PERMIT,
         Permit.status != Status.ISSUING,
@@ -155,6 +175,21 @@ def renewal_opens_on(permit: Permit, permit_type: PermitType) -> date | None:
 def earlier_permit(session: Session, application: Application) -> Permit | None:
     """Return the permit that an application continues; None for a new one, or one on paper alone."""
     return session.get(Permit, application.continues_id) if application.continues_id else None
+
+
+def describe_earlier(
+    session: Session, application: Application, permit_type: PermitType, now: datetime
+) -> Earlier | None:
+    """Tell of the permit that an application continues, for who looks at the application."""
+    permit = earlier_permit(session, application)
+    if permit is None:
+        return None
+    refusal = None
+    if application.state not in ENDED:
+        refusal = refusal_to_continue(
+            session, permit, permit_type, application.request, now, application_id=application.id
+        )
+    return Earlier(permit, status_at(session, permit, now)[0], refusal)
 
 
 def require_continuable(

@@ -1,10 +1,10 @@
-"""The citizen's pages: apply, hand in, track, correct. Thin doors onto the verbs."""
+"""The citizen's pages of a draft: fill in, check, hand in. Thin doors onto the verbs."""
 
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
@@ -19,13 +19,13 @@ from service.applications.asked import (
     permit_type_of,
     sections_of,
 )
+from service.applications.continued import describe_earlier
 from service.applications.models import Application
 from service.applications.tracking import Asked, asked_of_applicant
 from service.applications.workflow import ENDED, State
 from service.catalogue import forms
 from service.catalogue.entry import parse_form
-from service.catalogue.format import APPLICANT_KIND_LABELS, PermitType, Section
-from service.catalogue.models import find_permit_type
+from service.catalogue.format import PermitType, Section
 from service.clock import now
 from service.database import SessionDep
 from service.errors import FieldProblem, InvalidInput
@@ -35,7 +35,6 @@ from service.web import language_of, redirect, render, translate
 router = APIRouter(include_in_schema=False)
 
 Citizen = Annotated[Actor, allow(CITIZENS)]
-Text = Annotated[str, Form(max_length=200)]
 
 
 async def form_of(request: Request) -> FormData:
@@ -63,7 +62,7 @@ def typed_values(section: Section, form: FormData) -> dict[str, Any]:
     return {field.key: parsed.get(field.key) for field in section.fields}
 
 
-# My applications, and a new one --------------------------------------------------------------
+# My applications -----------------------------------------------------------------------------
 
 
 @router.get("/applications")
@@ -77,57 +76,6 @@ def list_page(request: Request, actor: Citizen, session: SessionDep) -> Response
         step = permit_type.step(application.step) if application.step else None
         groups[group].append({"application": application, "type": permit_type, "asked": asked, "step": step})
     return render(request, "applications/list.html", groups=groups, Asked=Asked)
-
-
-@router.get("/applications/new")
-def new_page(request: Request, actor: Citizen, session: SessionDep, type: str = "") -> Response:
-    """Ask what the citizen wants of a permit type, and as whom."""
-    permit_type = find_permit_type(session, type).permit_type
-    return _new_page(request, permit_type, {})
-
-
-def _new_page(
-    request: Request, permit_type: PermitType, chosen: Mapping[str, str], error: InvalidInput | None = None
-) -> Response:
-    language = language_of(request)
-    requests = [(key.value, permit_type.request_labels[key].text(language)) for key in permit_type.requests]
-    kinds = [(kind.value, APPLICANT_KIND_LABELS[kind].text(language)) for kind in permit_type.applicant_kinds]
-    return render(
-        request,
-        "applications/new.html",
-        error.status if error else 200,
-        type=permit_type,
-        requests=requests,
-        kinds=kinds,
-        chosen=chosen,
-        summary=summary_of(error.problems, language) if error else [],
-    )
-
-
-@router.post("/applications/new")
-def start(
-    request: Request,
-    actor: Citizen,
-    session: SessionDep,
-    type: Text = "",
-    request_kind: Annotated[Text, Form(alias="request")] = "",
-    applicant_kind: Text = "",
-) -> Response:
-    """Start a draft and open its list of tasks."""
-    permit_type = find_permit_type(session, type).permit_type
-    # What leaves no choice is not asked.
-    if len(permit_type.applicant_kinds) == 1:
-        applicant_kind = permit_type.applicant_kinds[0]
-    if len(permit_type.requests) == 1:
-        request_kind = permit_type.requests[0]
-    try:
-        application = draft.start_draft(
-            session, type, request=request_kind, applicant_kind=applicant_kind, actor=actor, now=now()
-        )
-    except InvalidInput as error:
-        chosen = {"request": request_kind, "applicant_kind": applicant_kind}
-        return _new_page(request, permit_type, chosen, error)
-    return redirect(request, f"/applications/{application.id}")
 
 
 # The draft ------------------------------------------------------------------------------------
@@ -152,6 +100,7 @@ def task_page(request: Request, application_id: uuid.UUID, actor: Citizen, sessi
         "applications/tasks.html",
         application=application,
         type=permit_type,
+        earlier=describe_earlier(session, application, permit_type, now()),
         sections=states,
         documents=documents_of(permit_type, application),
         missing_documents=missing,
@@ -303,6 +252,7 @@ def _check_page(
         error.status if error else 200,
         application=application,
         type=permit_type,
+        earlier=describe_earlier(session, application, permit_type, now()),
         sections=sections,
         documents=documents,
         open_problems=open_problems(permit_type, application, problems, language),

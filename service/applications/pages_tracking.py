@@ -15,6 +15,7 @@ from service.applications.asked import (
     permit_type_of,
     waits_for_payment,
 )
+from service.applications.continued import describe_earlier
 from service.applications.models import Application
 from service.applications.pages import Citizen, FormDep, summary_of_views, typed_values
 from service.applications.tracking import Asked, track_application
@@ -49,6 +50,7 @@ def track_page(request: Request, application_id: uuid.UUID, actor: Citizen, sess
         "applications/track.html",
         application=application,
         type=permit_type,
+        earlier=describe_earlier(session, application, permit_type, now()),
         tracking=track_application(session, application, permit_type, active_city(session)),
         Asked=Asked,
         State=State,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 from sqlmodel import Session
 
 from service.applications.asked import given_documents, permit_type_of
+from service.applications.continued import describe_earlier
 from service.applications.correct import correction_round, problems_before_resubmission
 from service.applications.models import Application, Upload
 from service.applications.submit import problems_before_submission
@@ -76,9 +77,18 @@ class ApplicationSummary(BaseModel):
     submitted_at: datetime | None
 
 
+class EarlierPermit(BaseModel):
+    """The permit that is to be renewed, changed or closed, as it stands now."""
+
+    code: str = Field(examples=["0123456789ABCDEFGHJKMNPQRS"])
+    number: str = Field(examples=["500.16.7.2/0001/SIP-TK/XI/2026"])
+    status: str = Field(examples=["active"])
+
+
 class ApplicationDetail(ApplicationSummary):
     """An application with its answers, its files and what is still wrong with them."""
 
+    continues: EarlierPermit | None
     values: dict[str, Any]
     documents: list[Document]
     problems: list[Problem]
@@ -91,7 +101,10 @@ class ApplicationList(BaseModel):
 
 
 class NewApplication(BaseModel):
-    """What is asked of which permit type, and as whom."""
+    """What is asked of which permit type, as whom, and of which permit, where it is a renewal or a change.
+
+    A permit that the service does not hold is not named.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -103,6 +116,8 @@ class NewApplication(BaseModel):
     type: str = Field(max_length=80)
     request: RequestKind
     applicant_kind: ApplicantKind
+    continues: str | None = Field(default=None, max_length=32, examples=[None])
+    """The public code of the applicant's own permit; its answers are filled in."""
 
 
 class SectionValues(BaseModel):
@@ -189,11 +204,19 @@ def detail(session: Session, application: Application, language: str, now: datet
     """Return an application whole, as its applicant sees it."""
     return ApplicationDetail(
         **summary(session, application, language),
+        continues=_earlier(session, application, now),
         values=application.values,
         documents=[document(upload) for upload in given_documents(session, application).values()],
         problems=[Problem(**problem.as_json(language)) for problem in _problems(session, application, now)],
         corrections=_corrections(session, application, now),
     )
+
+
+def _earlier(session: Session, application: Application, now: datetime) -> EarlierPermit | None:
+    earlier = describe_earlier(session, application, permit_type_of(session, application), now)
+    if earlier is None:
+        return None
+    return EarlierPermit(code=earlier.permit.code, number=earlier.permit.number, status=earlier.status)
 
 
 def _problems(session: Session, application: Application, now: datetime) -> list[FieldProblem]:

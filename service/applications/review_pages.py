@@ -18,6 +18,7 @@ from service.applications.case_view import (
     role_name,
     view_case,
 )
+from service.applications.continued import Earlier, describe_earlier, held_permits
 from service.applications.fields import size_text
 from service.applications.models import Upload
 from service.applications.queue import (
@@ -34,6 +35,7 @@ from service.applications.transitions import AlreadyActed, TakenByAnother
 from service.applications.uploads import check_file, open_upload, upload_response
 from service.applications.workflow import Action
 from service.catalogue.display import long_date
+from service.catalogue.format import Request as RequestKind
 from service.clock import now
 from service.config import parse_wrapping_keys
 from service.database import SessionDep
@@ -121,6 +123,8 @@ def _case_page(
         case=case,
         view=view_case(session, case, language),
         headline=_headline(request, case),
+        earlier=describe_earlier(session, case.application, case.permit_type, now()),
+        held=_held_besides(session, case),
         labels=labels_of(case, language),
         open_corrections=open_corrections_of(session, case),
         refusal=case.refusal.message(language) if _explains(case, actor) and case.refusal else None,
@@ -154,6 +158,14 @@ def _headline(request: Request, case: review.Case) -> list[dict[str, Any]]:
         due_text = long_date(due, language)
     values = [application.holder_name, request_label, due_text]
     return [{"label": label, "value": value} for label, value in zip(labels, values, strict=True)]
+
+
+def _held_besides(session: Session, case: review.Case) -> list[Earlier]:
+    """Return what the applicant holds of the type, where the earlier permit is said to be on paper."""
+    application = case.application
+    if application.request == RequestKind.NEW or application.continues_id is not None:
+        return []
+    return held_permits(session, case.permit_type, application.request, application.applicant_id, now())
 
 
 def labels_of(case: review.Case, language: str) -> dict[tuple[str, str], str]:

@@ -1,6 +1,7 @@
 """Pages of permits: signing one file, the preview, the holder's permits, the officers' register."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -9,7 +10,10 @@ from sqlmodel import Session
 
 from service.accounts.access import ADMINISTRATORS, CITIZENS, OFFICERS, SIGNED_IN, Actor, allow, roles
 from service.accounts.models import User
-from service.catalogue.models import get_revision
+from service.applications.continued import NotContinuable, refusal_to_continue
+from service.applications.models import Application
+from service.catalogue.format import Request as RequestKind
+from service.catalogue.models import PermitTypeNotFound, find_permit_type, get_revision
 from service.clock import now
 from service.database import SessionDep, reading, transaction
 from service.errors import Conflict, FieldProblem, InvalidInput, ServiceError, translate_foreign
@@ -21,6 +25,7 @@ from service.permits.reconcile import last_reconciliation
 from service.permits.register import (
     current_version,
     document_health,
+    find_successor,
     permits_held_by,
     public_permit,
     search_register,
@@ -235,6 +240,9 @@ def _permit_page(
         public=public,
         version=current_version(session, permit),
         history=status_history(session, permit),
+        earlier=session.get(Permit, permit.continues_id) if permit.continues_id else None,
+        successor=find_successor(session, permit),
+        continuations=_continuations(session, permit, actor, language_of(request)),
         may_have_evidence=may_have_evidence(session, permit, actor),
         reasons=get_revision(session, permit.revision_id).permit_type.revocation_reasons,
         may_suspend=may_decide and permit.status == Status.ACTIVE,
@@ -243,6 +251,39 @@ def _permit_page(
         problems=error.problems if error else (),
         typed=typed or {},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A request that the holder may make of a permit, or why not now."""
+
+    request: str
+    label: str
+    applicant_kind: str
+    refusal: Conflict | None
+
+
+def _continuations(session: Session, permit: Permit, actor: Actor, language: str) -> list[Continuation]:
+    """Return what the holder may ask for; nothing where the permit's status or its type rules it out."""
+    if actor.id != permit.holder_id or permit.kind != Kind.PERMIT:
+        return []
+    try:
+        permit_type = find_permit_type(session, permit.slug).permit_type
+    except PermitTypeNotFound:
+        return []
+    applicant_kind = session.get_one(Application, permit.application_id).applicant_kind
+    moment = now()
+    asked = [
+        Continuation(
+            request,
+            permit_type.request_labels[request].text(language),
+            applicant_kind,
+            refusal_to_continue(session, permit, permit_type, request, moment),
+        )
+        for request in permit_type.requests
+        if request != RequestKind.NEW
+    ]
+    return [each for each in asked if not isinstance(each.refusal, NotContinuable)]
 
 
 @router.get("/permits/{code}/document")

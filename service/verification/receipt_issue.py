@@ -349,6 +349,8 @@ def _permit(permit: dict[str, Any], asked: Asked) -> list[tuple[str, str]]:
         ]
         if permit["reason"]:
             rows.append(("Alasan", permit["reason"]))
+        if permit["superseded_by"]:
+            rows.append(("Diganti dengan nomor", permit["superseded_by"]))
     rows += permit["facts"].items()
     rows.append(("Ditandatangani oleh", f"{permit['signer']}, {permit['position']}"))
     return [(label, str(value)) for label, value in rows]
