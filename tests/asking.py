@@ -141,6 +141,7 @@ def fresh_rows(house: House, kind: str) -> dict[str, list[str]]:
         "officer_id": [str(spare.id), str(asking.id), UNKNOWN],
         "token_id": [str(token.id), UNKNOWN],
         "code": [house.code, "0" * 26],
+        "continues": [house.code, "0" * 26],
         "slug": [cases.SLUG, "tidak-ada"],
         "section": ["person", "practice", "tidak_ada"],
         "requirement": ["ktp", "tidak_ada"],

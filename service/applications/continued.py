@@ -108,8 +108,12 @@ class Earlier:
 def held_permits(
     session: Session, permit_type: PermitType, request: str, holder_id: uuid.UUID, now: datetime
 ) -> list[Earlier]:
-    """Return what an account holds of a permit type, the newest first, and what speaks against each."""
-    statement = _own(permit_type.slug, holder_id).order_by(col(Permit.created_at).desc(), col(Permit.id))
+    """Return what an account holds of a permit type, the newest first, and what speaks against each.
+
+    What was superseded is passed over: the permit that took its place is there.
+    """
+    statement = _own(permit_type.slug, holder_id).where(Permit.status != Status.SUPERSEDED)
+    statement = statement.order_by(col(Permit.created_at).desc(), col(Permit.id))
     return [
         Earlier(
             permit,

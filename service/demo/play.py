@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from keys.timestamp import local_timestamper
 from service.accounts.access import SIGNING_ROLE, Actor
@@ -152,10 +152,11 @@ class CaseStory:
             application = draft.start_draft(
                 session,
                 case.slug,
-                request=sample.request,
+                request=case.request or sample.request,
                 applicant_kind=case.applicant_kind or sample.applicant_kind,
                 actor=self.citizen,
                 now=moment,
+                continues=self.first_permit(session) if case.request else None,
             )
             self.id = application.id
             permit_type = permit_type_of(session, application)
@@ -273,6 +274,11 @@ class CaseStory:
             seal=stage.keys.seal,
         )
         sign_application(workshop, self.id, actor=officer, signer=stage.signer, seen_digest=seen.digest)
+
+    def first_permit(self, session: Session) -> str:
+        """Return the code of the permit that is to be renewed or changed."""
+        held = select(Permit.code).where(Permit.holder_id == self.citizen.id, Permit.slug == self.case.slug)
+        return session.exec(held.order_by(col(Permit.created_at)).limit(1)).one()
 
     def follow_up(self, moment: datetime) -> None:
         decide = revoke_permit if self.case.then == "revoked" else suspend_permit

@@ -53,6 +53,8 @@ class DemoCase(_Value):
     until: Literal["draft", "returned", "withdrawn", "signed"] | None = None
     at: str | None = None
     """Instead of `until`: the step where it waits."""
+    request: Literal["renewal", "change"] | None = None
+    """Instead of the sample's: of the citizen's first permit of the type."""
     applicant_kind: str | None = None
     values: dict[str, Any] = {}
     """Answers that differ from the sample's; null takes one out."""

@@ -242,7 +242,7 @@ def _permit_page(
         history=status_history(session, permit),
         earlier=session.get(Permit, permit.continues_id) if permit.continues_id else None,
         successor=find_successor(session, permit),
-        continuations=_continuations(session, permit, actor, language_of(request)),
+        continuations=_continuations(session, permit, actor),
         may_have_evidence=may_have_evidence(session, permit, actor),
         reasons=get_revision(session, permit.revision_id).permit_type.revocation_reasons,
         may_suspend=may_decide and permit.status == Status.ACTIVE,
@@ -258,12 +258,11 @@ class Continuation:
     """A request that the holder may make of a permit, or why not now."""
 
     request: str
-    label: str
     applicant_kind: str
     refusal: Conflict | None
 
 
-def _continuations(session: Session, permit: Permit, actor: Actor, language: str) -> list[Continuation]:
+def _continuations(session: Session, permit: Permit, actor: Actor) -> list[Continuation]:
     """Return what the holder may ask for; nothing where the permit's status or its type rules it out."""
     if actor.id != permit.holder_id or permit.kind != Kind.PERMIT:
         return []
@@ -276,7 +275,6 @@ def _continuations(session: Session, permit: Permit, actor: Actor, language: str
     asked = [
         Continuation(
             request,
-            permit_type.request_labels[request].text(language),
             applicant_kind,
             refusal_to_continue(session, permit, permit_type, request, moment),
         )

@@ -1,10 +1,11 @@
-"""A service with one permit, registered as it was signed (B-T) and as it was archived (B-LTA)."""
+"""A service with a permit, registered as signed (B-T) and as archived (B-LTA), and a superseded one."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import cases
 import pytest
@@ -36,6 +37,9 @@ class Target:
     client: TestClient
     issued: cases.Issued
     documents: dict[str, bytes]
+    superseded: dict[str, bytes]
+    """Another permit's documents by level, which the next one took the place of."""
+    successor: cases.Issued
     signer: OpenKey
     tsa: OpenKey
 
@@ -70,13 +74,15 @@ def target(
     app = create_app(settings, engine)
     # A busy machine must not decide the verdict; the budget has its own tests.
     app.state.sandbox.seconds = 30
-    issued, documents = _issue(engine, keys, settings)
+    issued, documents, superseded, successor = _issue(engine, keys, settings)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield Target(
             app,
             client,
             issued,
             documents,
+            superseded,
+            successor,
             keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW),
             keys.open_key("tsa", cases.OPERATIONS_PASSPHRASE, now=NOW),
         )
@@ -84,17 +90,27 @@ def target(
 
 def _issue(
     engine: Engine, keys: SoftwareKeyStore, settings: Settings
-) -> tuple[cases.Issued, dict[str, bytes]]:
+) -> tuple[cases.Issued, dict[str, bytes], dict[str, bytes], cases.Issued]:
     own = open_operations_keys(keys, cases.OPERATIONS_PASSPHRASE, lambda: NOW)
     storage = open_storage(settings.effective_storage_url)
     printing = Printing(settings.base_url, is_sample=True)
     workshop = Workshop(engine, storage, own.timestamper, lambda: NOW, printing)
     with transaction(engine) as session:
         city = cases.make_city(session, NOW - timedelta(days=3))
-        case = cases.bring_to_signature(session, city, NOW - timedelta(days=1))
     signer = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW)
-    issued = cases.issue_case(workshop, city, case, signer, NOW)
+
+    def issue(**chosen: Any) -> cases.Issued:
+        with transaction(engine) as session:
+            case = cases.bring_to_signature(session, city, NOW - timedelta(days=1), **chosen)
+        return cases.issue_case(workshop, city, case, signer, NOW)
+
+    def by_level(issued: cases.Issued) -> dict[str, bytes]:
+        archived = extend_document(workshop, issued.permit.id, tsa=own.tsa)
+        assert archived is not None
+        return {"B-T": issued.pdf, "B-LTA": get_document(storage, archived.sha256)}
+
+    issued, earlier = issue(), issue()
     publish_revocation_lists(engine, keys, cases.OPERATIONS_PASSPHRASE, NOW)
-    archived = extend_document(workshop, issued.permit.id, tsa=own.tsa)
-    assert archived is not None
-    return issued, {"B-T": issued.pdf, "B-LTA": get_document(storage, archived.sha256)}
+    documents, superseded = by_level(issued), by_level(earlier)
+    successor = issue(request="change", continues=earlier.permit, practice_name="Klinik Baru")
+    return issued, documents, superseded, successor

@@ -11,6 +11,7 @@ import pytest
 from attacks.bombs import bombs
 from attacks.conftest import NOW, Target
 from attacks.impostors import foreign_signers, outside_the_service
+from attacks.replays import dressed_up, untouched
 from attacks.structure import certification, gap_flips, signature_wrapping, universal_forgery
 from attacks.surgery import Anatomy, Variants, dissect
 from attacks.surroundings import metadata, tails_and_polyglots, validation_data
@@ -115,3 +116,26 @@ def test_an_older_version_stays_genuine_and_tells_the_registers_status(target: T
             permit = session.get_one(Permit, target.issued.permit.id)
             permit.status = Status.ACTIVE
             session.add(permit)
+
+
+def test_a_superseded_document_is_genuine_and_never_active(target: Target) -> None:
+    for name, pdf in untouched(target.superseded):
+        answer = target.verify(pdf)
+        permit: dict[str, object] = answer["permit"]  # type: ignore[assignment]
+        assert (answer["verdict"], permit["status"]) == ("genuine", "superseded"), name
+        assert permit["superseded_by"] == target.successor.permit.number
+    answer = target.verify(target.successor.pdf)
+    assert (answer["verdict"], answer["permit"]["status"]) == ("genuine", "active")  # type: ignore[index]
+
+
+def test_a_superseded_document_dressed_up_is_not_genuine(target: Target) -> None:
+    variants = list(dressed_up(target.superseded, target.successor.pdf))
+    assert len({pdf for _, pdf in variants}) >= AT_LEAST
+    registered = {*target.superseded.values(), target.successor.pdf}
+    assert not registered & {pdf for _, pdf in variants}
+    require_not_genuine(target, random.Random(SEED).sample(variants, 3 * SAMPLE))
+
+
+@pytest.mark.proof
+def test_no_replay_of_a_superseded_document_is_active(target: Target) -> None:
+    require_not_genuine(target, list(dressed_up(target.superseded, target.successor.pdf)))
