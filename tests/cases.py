@@ -213,11 +213,15 @@ def submit_case(session: Session, city: City, now: datetime, **changes: Any) -> 
 def bring_to_signature(
     session: Session, city: City, now: datetime, *, reasons: str | None = None, **changes: Any
 ) -> Application:
-    """Submit a case as `draft_case` begins it, and take it to the signature.
-
-    It is approved, or with `reasons` proposed for rejection.
-    """
+    """Submit a case as `draft_case` begins it, and take it to the signature as `review_case` does."""
     application = submit_case(session, city, now, **changes)
+    return review_case(session, city, application, now, reasons=reasons)
+
+
+def review_case(
+    session: Session, city: City, application: Application, now: datetime, *, reasons: str | None = None
+) -> Application:
+    """Take a submitted case to the signature, approved, or with `reasons` proposed for rejection."""
     while True:
         step = city.permit_type.step(str(application.step))
         if step.role == "department_head":

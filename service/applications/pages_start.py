@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from service.applications import draft
@@ -33,9 +33,30 @@ NONE_CHOSEN = FieldProblem(
 
 
 @router.get("/applications/new")
-def new_page(request: Request, actor: Citizen, session: SessionDep, type: str = "") -> Response:
-    """Ask what the citizen wants of a permit type, and as whom."""
-    return _new_page(request, find_permit_type(session, type).permit_type, {}, ())
+def new_page(
+    request: Request,
+    actor: Citizen,
+    session: SessionDep,
+    type: str = "",
+    request_kind: Annotated[str, Query(alias="request")] = "",
+    applicant_kind: str = "",
+) -> Response:
+    """Ask what the citizen wants of a permit type, and as whom; once that is known, of which permit."""
+    permit_type = find_permit_type(session, type).permit_type
+    chosen = _chosen(permit_type, request_kind, applicant_kind)
+    if forms.check_circumstances(permit_type, **chosen) or chosen["request"] == RequestKind.NEW:
+        return _new_page(request, permit_type, chosen, ())
+    choices = held_permits(session, permit_type, chosen["request"], actor.id, now())
+    return _choice_page(request, permit_type, chosen, choices, ())
+
+
+def _chosen(permit_type: PermitType, request_kind: str, applicant_kind: str) -> dict[str, str]:
+    """Return what was chosen; what leaves no choice is not asked."""
+    if len(permit_type.applicant_kinds) == 1:
+        applicant_kind = permit_type.applicant_kinds[0]
+    if len(permit_type.requests) == 1:
+        request_kind = permit_type.requests[0]
+    return {"request": request_kind, "applicant_kind": applicant_kind}
 
 
 def _new_page(
@@ -69,24 +90,18 @@ def start(
 ) -> Response:
     """Start a draft and open its list of tasks; whoever holds permits of the type chooses one first."""
     permit_type = find_permit_type(session, type).permit_type
-    # What leaves no choice is not asked.
-    if len(permit_type.applicant_kinds) == 1:
-        applicant_kind = permit_type.applicant_kinds[0]
-    if len(permit_type.requests) == 1:
-        request_kind = permit_type.requests[0]
-    chosen = {"request": request_kind, "applicant_kind": applicant_kind}
-    if problems := forms.check_circumstances(permit_type, request_kind, applicant_kind):
+    chosen = _chosen(permit_type, request_kind, applicant_kind)
+    if problems := forms.check_circumstances(permit_type, **chosen):
         return _new_page(request, permit_type, chosen, problems)
-    if not continues and request_kind != RequestKind.NEW:
-        choices = held_permits(session, permit_type, request_kind, actor.id, now())
+    if not continues and chosen["request"] != RequestKind.NEW:
+        choices = held_permits(session, permit_type, chosen["request"], actor.id, now())
         if choices:
             problems = [NONE_CHOSEN] if asked else []
             return _choice_page(request, permit_type, chosen, choices, problems)
     application = draft.start_draft(
         session,
         type,
-        request=request_kind,
-        applicant_kind=applicant_kind,
+        **chosen,
         actor=actor,
         now=now(),
         continues=continues if continues not in ("", ON_PAPER) else None,

@@ -47,6 +47,7 @@ def paths(site: "Site") -> dict[str, list[str]]:
         "citizen": [
             "/applications",
             "/applications/new?type=sip-tenaga-kesehatan",
+            "/applications/new?type=sip-tenaga-kesehatan&request=renewal",
             f"/applications/{draft}",
             f"/applications/{draft}/sections/person",
             f"/applications/{draft}/documents",

@@ -1,5 +1,6 @@
 """Issuing while the disk fails or the process is killed, at each write, sync, link, rename and removal.
 
+What is issued takes the place of an earlier permit, so that two permits change in one transaction.
 The kernel's calls of one issuance on SQLite are counted first. Then strace lets each of them fail in turn, in
 a process that issues from the same beginning; what it leaves is judged, and a second run must finish it.
 
@@ -33,7 +34,7 @@ from issuing import issue, open_desk  # noqa: E402
 from postgres import require  # noqa: E402
 from searching import files_below, found_in, kept_keys, keys_found_in  # noqa: E402
 from sqlalchemy import text  # noqa: E402
-from sqlmodel import Session, select  # noqa: E402
+from sqlmodel import Session, col, select  # noqa: E402
 
 from service import clock, jobs  # noqa: E402
 from service.applications.models import Application  # noqa: E402
@@ -185,6 +186,12 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     with transaction(engine) as session:
         city = cases.make_city(session, clock.now())
         cases.bring_to_signature(session, city, clock.now())
+    desk = open_desk(database_of(beginning), storage_of(beginning), beginning / "keys")
+    issue(desk, 1)
+    with transaction(engine) as session:
+        earlier = session.exec(select(Permit)).one()
+        cases.bring_to_signature(session, city, clock.now(), request="change", continues=earlier)
+    desk.workshop.engine.dispose()
     engine.dispose()
     temporary = beginning.with_name("temporary")
     temporary.mkdir()
@@ -261,7 +268,7 @@ def search_for_secrets(trial: Trial) -> None:
 
 
 def judge(folder: Path) -> dict[str, Any]:
-    """Judge register and storage, whatever happened to them, and return what they say of the one permit."""
+    """Judge register and storage, whatever happened to them; return what they say of the new permit."""
     for path in (folder / "storage/documents").iterdir():
         if not path.name.startswith(UNFINISHED):
             assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
@@ -277,17 +284,21 @@ def _judge_register(session: Session, folder: Path) -> dict[str, Any]:
     assert session.connection().execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
     assert session.connection().execute(text("PRAGMA foreign_key_check")).all() == []
     verify_chain(session)
-    permits = session.exec(select(Permit)).all()
-    versions = session.exec(select(DocumentVersion)).all()
+    earlier = session.exec(select(Permit).where(col(Permit.continues_id).is_(None))).one()
+    permits = session.exec(select(Permit).where(Permit.continues_id == earlier.id)).all()
+    versions = session.exec(select(DocumentVersion).where(DocumentVersion.permit_id != earlier.id)).all()
     # A number is taken with its permit, and a case decided with its number.
-    assert sum(counter.last for counter in session.exec(select(NumberCounter))) == len(permits) <= 1
-    assert session.exec(select(Application.state)).one() == ("approved" if permits else "under_review")
+    assert sum(counter.last for counter in session.exec(select(NumberCounter))) == 1 + len(permits) <= 2
+    state = session.exec(select(Application.state).where(Application.continues_id == earlier.id)).one()
+    assert state == ("approved" if permits else "under_review")
     # A permit is active with its document, the document in the log, and the work to follow enqueued.
     active = [permit.id for permit in permits if permit.status == Status.ACTIVE]
     assert [version.permit_id for version in versions] == active
-    assert log_size(session) == len(active)
+    # Its leaf, the earlier permit's, and the one that tells of the earlier one's end.
+    assert log_size(session) == 1 + 2 * len(active)
+    assert earlier.status == (Status.SUPERSEDED if active else Status.ACTIVE)
     enqueued = session.connection().execute(text("SELECT inputs FROM workflow_input")).scalars()
-    assert sum("extend_document" in inputs for inputs in enqueued) == len(active)
+    assert sum("extend_document" in inputs for inputs in enqueued) == 1 + len(active)
     documents = [get_document(open_storage(storage_of(folder)), version.sha256) for version in versions]
     if not permits:
         return {"number": None, "code": None, "status": None, "pdf": None}
