@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import aliased, defer
 from sqlmodel import Session, col, select
 
 from service import jobs
@@ -17,9 +17,11 @@ from service.accounts.access import ADMINISTRATOR
 from service.accounts.models import RoleAssignment, User
 from service.applications.models import Application
 from service.applications.workflow import DECIDED, State
+from service.clock import city_date
 from service.database import reading, transaction
 from service.mail import queue_mail
 from service.permits.models import DocumentVersion, Kind, Permit, Reconciliation, Status
+from service.permits.succession import SUPERSEDED_FROM
 from service.pki.approve import find_unapproved
 from service.storage import ObjectMissing, Storage, StorageCorrupted, get_document
 
@@ -43,12 +45,15 @@ def find_discrepancies(engine: Engine, storage: Storage, now: datetime) -> tuple
 
     Problems: `no_permit` for a decision without permit or letter, `unfinished` for one never signed,
     `no_document`, `no_decision` for a permit that nobody approved (or a letter, rejected), `no_permit_row`
-    for a document of no permit, `document_missing` and `document_altered` in the storage, and
+    for a document of no permit, `wrong_earlier_permit` for a permit in the place of one that its application
+    does not name, or another's, `not_superseded` for one that still holds beside its successor,
+    `no_successor` for one superseded by none, `document_missing` and `document_altered` in the storage, and
     `certificate_issued` and `certificate_reinstated` for what two custodians have not approved.
     Raises StorageUnavailable.
     """
     with reading(engine) as session:
         found = [*_decisions_without_permit(session, now), *_permits_that_lack_something(session, now)]
+        found += _successions_that_disagree(session, now)
         found += [Discrepancy(f"certificate_{each.act}", each.key_name) for each in find_unapproved(session)]
         statement = select(DocumentVersion.sha256, Permit.id).outerjoin(
             Permit, col(Permit.id) == col(DocumentVersion.permit_id)
@@ -98,6 +103,39 @@ def _permits_that_lack_something(session: Session, now: datetime) -> Iterator[Di
                 yield Discrepancy("unfinished", permit.number)
         elif permit.number not in documented:
             yield Discrepancy("no_document", permit.number)
+
+
+def _successions_that_disagree(session: Session, now: datetime) -> Iterator[Discrepancy]:
+    earlier = aliased(Permit)
+    # One that begins today may still wait for the daily job.
+    yesterday = city_date(now) - timedelta(days=1)
+    followed = (
+        select(Permit, earlier, Application.continues_id)
+        .options(defer(Permit.document), defer(earlier.document))  # type: ignore[arg-type]
+        .join(Application, col(Application.id) == col(Permit.application_id))
+        .outerjoin(earlier, col(earlier.id) == col(Permit.continues_id))
+        .where(
+            Permit.kind == Kind.PERMIT,
+            col(Permit.continues_id).is_not(None) | col(Application.continues_id).is_not(None),
+        )
+        .order_by(col(Permit.number))
+    )
+    for permit, before, named in session.exec(followed):
+        own = (named, permit.holder_id, permit.slug)
+        if before is None or (before.id, before.holder_id, before.slug) != own:
+            yield Discrepancy("wrong_earlier_permit", permit.number)
+        elif (
+            permit.status == Status.ACTIVE
+            and permit.valid_from <= yesterday
+            and before.status in SUPERSEDED_FROM
+        ):
+            yield Discrepancy("not_superseded", before.number)
+    continued = select(Permit.continues_id).where(
+        col(Permit.continues_id).is_not(None), Permit.status != Status.ISSUING
+    )
+    alone = select(Permit.number).where(Permit.status == Status.SUPERSEDED, col(Permit.id).not_in(continued))
+    for number in session.exec(alone.order_by(Permit.number)):
+        yield Discrepancy("no_successor", number)
 
 
 def reconcile(engine: Engine, storage: Storage, now: datetime) -> list[Discrepancy]:

@@ -131,3 +131,26 @@ def test_administrators_are_mailed_what_was_found(
         outcome = last_reconciliation(session)
         assert outcome is not None
         assert outcome.count == 1
+
+
+def test_a_succession_that_does_not_agree_is_named(
+    workshop: Workshop, city: cases.City, issued: cases.Issued, key_store: SoftwareKeyStore, now: datetime
+) -> None:
+    with transaction(workshop.engine) as session:
+        case = cases.bring_to_signature(session, city, now, request="change", continues=issued.permit)
+    signer = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
+    successor = cases.issue_case(workshop, city, case, signer, now).permit
+    later = now + timedelta(days=2)
+    assert found_after(workshop, later, lambda _: None) == []
+    of_earlier, of_later = Permit.id == issued.permit.id, Permit.id == successor.id
+
+    def found_with(*changes: object) -> list[Discrepancy]:
+        return found_after(workshop, later, lambda session: [session.execute(each) for each in changes])
+
+    still = update(Permit).where(of_earlier).values(status=Status.ACTIVE)  # type: ignore[arg-type]
+    assert found_with(still) == [Discrepancy("not_superseded", issued.permit.number)]
+    for values in ({"continues_id": successor.id}, {"continues_id": None}):
+        wrong = update(Permit).where(of_later).values(**values)  # type: ignore[arg-type]
+        assert found_with(wrong) == [Discrepancy("wrong_earlier_permit", successor.number)]
+    again = update(Permit).where(of_earlier).values(status=Status.SUPERSEDED)  # type: ignore[arg-type]
+    assert Discrepancy("no_successor", issued.permit.number) in found_with(again)
