@@ -1,6 +1,6 @@
 """The permit that an application renews, changes or closes: whose it is, whether it may be, what it brings.
 
-The register stands above the applications. This file alone reads it from here (decision 64); only `permits`
+The register stands above the applications. This file alone reads it from here (decision 66); only `permits`
 writes it.
 """
 

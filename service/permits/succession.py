@@ -1,4 +1,4 @@
-"""One permit after another: how long the later one holds, and the end of the earlier one (decision 64)."""
+"""One permit after another: how long the later one holds, and the end of the earlier one (decision 66)."""
 
 from datetime import date, datetime
 
