@@ -93,29 +93,11 @@ def start_draft(
     """
     revision = find_permit_type(session, slug)
     permit_type = revision.permit_type
-    problems = [
-        problem
-        for problem in forms.validate_values(
-            permit_type, {}, request=request, applicant_kind=applicant_kind, today=city_date(now)
-        )
-        if problem.field in forms.CIRCUMSTANCES
-    ]
-    if request == Request.NEW and continues is not None:
-        problems.append(CONTINUES_NOTHING)
-    if problems:
-        raise InvalidInput(problems=problems)
+    _require_offered(permit_type, request, applicant_kind, continues=continues is not None, now=now)
     earlier = lock_own_permit(session, continues, slug, actor) if continues is not None else None
     if earlier is not None and (refusal := refusal_to_continue(session, earlier, permit_type, request, now)):
         raise refusal
-    # Locking the account makes two starts at once count one another.
-    user = session.exec(select(User).where(User.id == actor.id).with_for_update()).one()
-    drafts = session.exec(
-        select(func.count())
-        .select_from(Application)
-        .where(Application.applicant_id == actor.id, Application.state == State.DRAFT)
-    ).one()
-    if drafts >= MAX_DRAFTS:
-        raise TooManyDrafts
+    user = _lock_account_with_room(session, actor)
     known = {"full_name": user.full_name, "email": user.email}
     if earlier is not None:
         known |= answers_of(session, earlier)
@@ -134,6 +116,35 @@ def start_draft(
     session.flush()
     _record(session, application, "application.draft_started", actor, now)
     return application
+
+
+def _require_offered(
+    permit_type: PermitType, request: str, applicant_kind: str, *, continues: bool, now: datetime
+) -> None:
+    problems = [
+        problem
+        for problem in forms.validate_values(
+            permit_type, {}, request=request, applicant_kind=applicant_kind, today=city_date(now)
+        )
+        if problem.field in forms.CIRCUMSTANCES
+    ]
+    if request == Request.NEW and continues:
+        problems.append(CONTINUES_NOTHING)
+    if problems:
+        raise InvalidInput(problems=problems)
+
+
+def _lock_account_with_room(session: Session, actor: Actor) -> User:
+    """Lock the actor's account, so that two starts at once count one another. Raises TooManyDrafts."""
+    user = session.exec(select(User).where(User.id == actor.id).with_for_update()).one()
+    drafts = session.exec(
+        select(func.count())
+        .select_from(Application)
+        .where(Application.applicant_id == actor.id, Application.state == State.DRAFT)
+    ).one()
+    if drafts >= MAX_DRAFTS:
+        raise TooManyDrafts
+    return user
 
 
 def delete_draft(
