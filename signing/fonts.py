@@ -1,7 +1,7 @@
 """Noto Sans in two weights, cut to the characters a permit may print.
 
 HarfBuzz subsets and instantiates the variable font in some ten milliseconds, so it is done once a process
-and nothing is cached on disk. ReportLab then embeds only the glyphs a document uses.
+and nothing is cached on disk. ReportLab reads its measures; ``signing.embedding`` puts it into documents.
 """
 
 import io
@@ -10,7 +10,7 @@ from functools import cache
 
 import fontpkg_noto_sans
 import uharfbuzz
-from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfbase.ttfonts import TTFontFace
 
 REGULAR = "NotoSans-Regular"
 BOLD = "NotoSans-Bold"
@@ -48,17 +48,14 @@ def font_bytes(name: str) -> bytes:
 
 
 @cache
-def font(name: str) -> TTFont:
-    """The ReportLab font ``name``. Its per-document state makes it usable by one document at a time."""
-    loaded = TTFont(name, io.BytesIO(font_bytes(name)), asciiReadable=False, shapable=False)
-    # Instantiating keeps the variable font's own name, which says Regular for every weight.
-    loaded.face.name = name.encode()
-    return loaded
+def font_face(name: str) -> TTFontFace:
+    """What ReportLab reads of the font ``name``: glyphs and their widths by character, and its measures."""
+    return TTFontFace(io.BytesIO(font_bytes(name)))
 
 
 def text_width(text: str, name: str, size: float) -> float:
     """The advance of ``text`` in points, set in font ``name`` at ``size`` points."""
-    widths = font(name).face.charWidths
+    widths = font_face(name).charWidths
     return float(sum([widths[ord(character)] for character in text]) * size / 1000)
 
 
@@ -66,7 +63,7 @@ def unprintable_characters(text: str) -> set[str]:
     """The characters of ``text`` that no glyph shows, among them control and bidirectional characters."""
     if text.isascii() and text.isprintable():
         return set()
-    glyphs = font(REGULAR).face.charToGlyph
+    glyphs = font_face(REGULAR).charToGlyph
     return {each for each in set(_normal(text)) - {"\n"} if ord(each) not in glyphs or not _visible(each)}
 
 

@@ -1,7 +1,8 @@
 """Renders a permit document as a tagged page: PDF/A-3a (ISO 19005-3) and PDF/UA-1 (ISO 14289-1).
 
-ReportLab writes the pages and embeds the fonts; pikepdf adds the structure tree, the background, the attached
-data and the signature field that ``signing.sign`` fills. All text is data: nothing in it is markup.
+Pages are painted as content streams; pikepdf makes the file of them, with the fonts' glyphs, the structure
+tree, the background, the attached data and the signature field that ``signing.sign`` fills. All text is data:
+nothing in it is markup.
 """
 
 import io
@@ -9,7 +10,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
-from threading import Lock
 from typing import Any
 
 from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
@@ -17,17 +17,15 @@ from pikepdf import Array, Dictionary, Name, Object, Pdf, Stream, String
 from signing import pdfa
 from signing.composition import MICROTEXT_SIZE, PREVIEW, SAMPLE, compose, footer, microtext
 from signing.document import PermitDocument, canonical_json
+from signing.embedding import embed_font
 from signing.errors import IncompleteDocument, UnprintableText
 from signing.fonts import BOLD, printable, text_width, unprintable_characters
 from signing.guilloche import Vector, background, outlined
 from signing.layout import PAGE_HEIGHT, PAGE_WIDTH, WIDTH, fit
-from signing.painting import FieldPlace, paint
+from signing.painting import FONTS, FieldPlace, Painting, paint
 from signing.placement import LOCKED, PRINT
 from signing.sign import FIELD_NAME
 from signing.tagging import Element, write_structure
-
-_LOCK = Lock()
-"""``paint`` writes one document at a time."""
 
 
 def render_document(
@@ -50,14 +48,14 @@ def render_document(
     printed = _map_text(document, printable)
     root = Element("Document")
     pages = fit(compose(printed, root, preview=preview))
-    painted = [
-        [*placed, footer(printed, page, len(pages), root)] for page, placed in enumerate(pages, start=1)
-    ]
-    with _LOCK:
-        content, field = paint(painted)
-    with Pdf.open(io.BytesIO(content)) as pdf:
+    painting = paint(
+        [[*placed, footer(printed, page, len(pages), root)] for page, placed in enumerate(pages, start=1)]
+    )
+    with Pdf.new() as pdf:
+        _add_pages(pdf, painting)
         _draw_behind(pdf, printed, PREVIEW if preview else SAMPLE if printed.is_sample else None)
-        widget = _add_signature_field(pdf, field) if field and signature_field else None
+        field = painting.field if signature_field else None
+        widget = _add_signature_field(pdf, field) if field else None
         write_structure(pdf, root, widget=widget)
         title = f"{printed.title} {printed.number or PREVIEW}"
         pdfa.describe(
@@ -73,7 +71,7 @@ def render_document(
             name = pdfa.RECEIPT_DATA if is_receipt else pdfa.PERMIT_DATA
             pdfa.attach_data(pdf, name, canonical_json(document.data), document.issued_on)
         output = io.BytesIO()
-        pdf.save(output, min_version="1.7", deterministic_id=True, recompress_flate=False)
+        pdf.save(output, min_version="1.7", deterministic_id=True, fix_metadata_version=False)
     return output.getvalue()
 
 
@@ -112,6 +110,15 @@ def _map_text(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
+def _add_pages(pdf: Pdf, painting: Painting) -> None:
+    used = sorted(painting.characters.items())
+    fonts = Dictionary({FONTS[name]: embed_font(pdf, name, characters) for name, characters in used})
+    for content in painting.contents:
+        page = pdf.add_blank_page(page_size=(PAGE_WIDTH, PAGE_HEIGHT)).obj
+        page.Contents = Stream(pdf, content.encode())
+        page.Resources = Dictionary(Font=fonts)
+
+
 def _draw_behind(pdf: Pdf, document: PermitDocument, stamp: str | None) -> None:
     """Give each page the forms its content names: the background and the microtext line."""
     behind = _form(pdf, background(PAGE_WIDTH, PAGE_HEIGHT, stamp), (0, 0, PAGE_WIDTH, PAGE_HEIGHT))
@@ -134,9 +141,15 @@ def _microtext(document: PermitDocument) -> Vector:
 def _form(pdf: Pdf, vector: Vector, box: tuple[float, float, float, float]) -> Object:
     """A form XObject of the drawing and of the forms it draws."""
     forms = {f"/{name}": _form(pdf, inner, _ANYWHERE) for name, inner in vector.forms.items()}
-    stream = Stream(pdf, b"", Type=Name.XObject, Subtype=Name.Form, BBox=Array(list(box)))
-    stream.write(_deflated(vector.operators), filter=Name.FlateDecode)
-    stream.Resources = Dictionary(XObject=Dictionary(forms)) if forms else Dictionary()
+    stream = Stream(
+        pdf,
+        _deflated(vector.operators),
+        Filter=Name.FlateDecode,
+        Type=Name.XObject,
+        Subtype=Name.Form,
+        BBox=Array(box),
+        Resources=Dictionary(XObject=Dictionary(forms)) if forms else Dictionary(),
+    )
     return pdf.make_indirect(stream)
 
 

@@ -34,7 +34,8 @@ DECIMAL_LIST = {"O": "/List", "ListNumbering": "/Decimal"}
 def write_structure(pdf: Pdf, root: Element, *, widget: Object | None) -> None:
     """Write ``root`` as the document's structure tree; ``widget`` goes into its Form element.
 
-    The parent tree has a key for each page, in order, and then one for the widget.
+    An element names the page that its text begins on, a mark on another page names its own. The parent tree
+    has a key for each page, in order, and then one for the widget.
     """
     tree = pdf.make_indirect(Dictionary(Type=Name.StructTreeRoot))
     pages = [page.obj for page in pdf.pages]
@@ -50,9 +51,13 @@ def write_structure(pdf: Pdf, root: Element, *, widget: Object | None) -> None:
             written.Alt = String(element.alt)
         if attributes := _attributes(element):
             written.A = attributes
-        kids = [write(child, written) for child in element.children]
+        kids: list[Object | int] = [write(child, written) for child in element.children]
         for page, mcid in element.marks:
-            kids.append(Dictionary(Type=Name.MCR, Pg=pages[page], MCID=mcid))
+            if page == element.marks[0][0]:
+                written.Pg = pages[page]
+                kids.append(mcid)
+            else:
+                kids.append(Dictionary(Type=Name.MCR, Pg=pages[page], MCID=mcid))
             owners[page].extend([written] * (mcid + 1 - len(owners[page])))
             owners[page][mcid] = written
         if element.kind == "Form" and widget is not None:

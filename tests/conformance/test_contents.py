@@ -18,7 +18,9 @@ def test_fonts_are_embedded_in_subset_and_there_are_no_pictures(specimens):
             fonts = [each for each in found if each.get("/Type") == "/Font"]
             names = {str(font.BaseFont) for font in fonts}
             assert {name.partition("+")[2] for name in names} == {"NotoSans-Regular", "NotoSans-Bold"}
-            assert all("/FontFile2" in font.FontDescriptor for font in fonts)
+            descriptors = [each for each in found if each.get("/Type") == "/FontDescriptor"]
+            assert {str(each.FontName) for each in descriptors} == names
+            assert all("/FontFile2" in each for each in descriptors)
             assert not [each for each in found if each.get("/Subtype") == "/Image"]
 
 
