@@ -56,6 +56,14 @@ class AuditEvent(SQLModel, table=True):
     hash: str
 
 
+_HEAD: sqlalchemy.Table = AuditHead.__table__  # type: ignore[attr-defined]
+_READ_HEAD = sqlalchemy.select(_HEAD.c.number, _HEAD.c.hash).where(_HEAD.c.id == 1)
+_LOCK_HEAD = _READ_HEAD.with_for_update()
+_MOVE_HEAD = sqlalchemy.update(_HEAD).where(_HEAD.c.id == 1)
+_APPEND = sqlalchemy.insert(AuditEvent)
+"""Kept, and run without entities, because every deed is recorded."""
+
+
 class AuditChainBroken(Exception):
     """An event does not follow from the one before it."""
 
@@ -75,37 +83,39 @@ def record_event(
     actor_role: str,
     now: datetime,
     data: dict[str, Any] | None = None,
-) -> AuditEvent:
-    """Append an event to the chain within the caller's transaction."""
-    head = session.exec(select(AuditHead).where(AuditHead.id == 1).with_for_update()).one()
-    event = AuditEvent(
-        number=head.number + 1,
-        at=now,
-        actor_id=actor_id,
-        actor_name=actor_name,
-        actor_role=actor_role,
-        action=action,
-        subject_type=subject_type,
-        subject_id=str(subject_id),
-        data=data or {},
-        nonce=secrets.token_hex(16),
-        previous_hash=head.hash,
-        hash="",
-    )
-    event.hash = event_hash(event)
-    head.number, head.hash = event.number, event.hash
-    session.add(event)
-    session.add(head)
-    session.flush()
-    return event
+) -> int:
+    """Append an event to the chain within the caller's transaction and return its number."""
+    session.flush()  # Whatever else waits to be written takes its locks before the chain's head is locked.
+    connection = session.connection()
+    last, previous_hash = connection.execute(_LOCK_HEAD).one()
+    number = int(last) + 1
+    event = {
+        "number": number,
+        "at": now,
+        "actor_id": actor_id,
+        "actor_name": actor_name,
+        "actor_role": actor_role,
+        "action": action,
+        "subject_type": subject_type,
+        "subject_id": str(subject_id),
+        "data": data or {},
+        "nonce": secrets.token_hex(16),
+        "previous_hash": previous_hash,
+    }
+    event["hash"] = event_hash(event)
+    connection.execute(_APPEND, event)
+    connection.execute(_MOVE_HEAD, {"number": number, "hash": event["hash"]})
+    return number
 
 
-def event_hash(event: AuditEvent) -> str:
-    """Return the event's hash (hex): of the hash before it and of its body's digest."""
-    return _hash_of(event.model_dump())
+def chain_head(session: Session) -> tuple[int, str]:
+    """Return the number and the hash of the last event."""
+    number, last_hash = session.connection().execute(_READ_HEAD).one()
+    return int(number), str(last_hash)
 
 
-def _hash_of(row: Mapping[str, Any]) -> str:
+def event_hash(row: Mapping[str, Any]) -> str:
+    """Return an event's hash (hex): of the hash before it and of its body's digest."""
     return chained_hash(row["previous_hash"], text_hash(event_body(row)))
 
 
@@ -135,8 +145,7 @@ def verify_chain(session: Session) -> int:
             if event.row["number"] != number or not event.follows:
                 raise AuditChainBroken(number)
             last_hash = event.row["hash"]
-    head = session.exec(select(AuditHead)).one()
-    if (head.number, head.hash) != (number, last_hash):
+    if chain_head(session) != (number, last_hash):
         raise AuditChainBroken(number + 1)
     return number
 
@@ -158,7 +167,7 @@ def read_chain(session: Session) -> Generator[ChainedEvent, None, None]:
         for event in events.mappings():
             is_next = event["number"] == number + 1 and event["previous_hash"] == last_hash
             row = dict(event)
-            yield ChainedEvent(row, is_next and event["hash"] == _hash_of(row))
+            yield ChainedEvent(row, is_next and event["hash"] == event_hash(row))
             number, last_hash = event["number"], event["hash"]
 
 

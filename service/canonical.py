@@ -2,13 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 
 def canonical(value: Any, default: Callable[[Any], str] | None = None) -> str:
     """Write a value as JSON with sorted keys, no spaces, and every character as it is."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=default)
+    return _encoder(default).encode(value)
+
+
+@lru_cache(maxsize=8)
+def _encoder(default: Callable[[Any], str] | None) -> json.JSONEncoder:
+    return json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=default)
+
+
+def canonical_list(written: Iterable[str]) -> str:
+    """Write a list of which each member is written already."""
+    return f"[{','.join(written)}]"
 
 
 def text_hash(text: str) -> str:

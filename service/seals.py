@@ -12,20 +12,19 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, event, inspect, select, tuple_
+from sqlalchemy import Select, Table, bindparam, event, inspect, select
 from sqlalchemy.orm import UOWTransaction
 from sqlmodel import Session, SQLModel
 
 from service import clock
 from service.audit import record_event
-from service.canonical import canonical, row_hash, text_hash
+from service.canonical import canonical, canonical_list, row_hash, text_hash
 
 ACTION = "rows_sealed"
 TOUCHED = "rows_to_seal"
-AT_ONCE = 200
-"""Rows that one query reads back; each names its key in parameters, of which databases take so many."""
 
 Model = TypeVar("Model", bound=SQLModel)
 
@@ -63,9 +62,11 @@ def sealed(*, leaving_out: Collection[str] = ()) -> Callable[[type[Model]], type
 
 def seal_of(sealed_table: SealedTable, row: Mapping[str, Any]) -> str:
     """Return a row's seal: 64 hex digits for the whole, then 4 for each column."""
-    named = [sealed_table.table.name, sealed_table.key_of(row)]
-    columns = "".join(_digest([*named, name, row[name]])[:4] for name in sealed_table.columns)
-    return whole_seal(sealed_table, row) + columns
+    table, key = canonical(sealed_table.table.name), canonical(sealed_table.key_of(row))
+    columns = {name: canonical(row[name], _as_written) for name in sealed_table.columns}
+    digests = (text_hash(canonical_list([table, key, canonical(name), columns[name]])) for name in columns)
+    whole = text_hash(canonical_list([table, key, canonical_list(columns.values())]))
+    return whole + "".join(digest[:4] for digest in digests)
 
 
 def whole_seal(sealed_table: SealedTable, row: Mapping[str, Any]) -> str:
@@ -92,10 +93,6 @@ def altered_columns(sealed_table: SealedTable, row: Mapping[str, Any], seal: str
     places = range(64, len(now), 4)
     named = zip(sealed_table.columns, places, strict=True)
     return [name for name, place in named if now[place : place + 4] != seal[place : place + 4]] or ["*"]
-
-
-def _digest(value: Any) -> str:
-    return text_hash(canonical(value, _as_written))
 
 
 def _as_written(value: Any) -> str:
@@ -173,9 +170,13 @@ def seal_written(session: Session) -> None:
 def _read_back(
     session: Session, sealed_table: SealedTable, keys: Sequence[tuple[Any, ...]]
 ) -> Iterator[Mapping[str, Any]]:
-    table = sealed_table.table
-    key = tuple_(*table.primary_key)
-    for start in range(0, len(keys), AT_ONCE):
-        statement = select(table).where(key.in_(keys[start : start + AT_ONCE]))
-        for row in session.connection().execute(statement).mappings():
-            yield dict(row)
+    connection, statement = session.connection(), _row_by_key(sealed_table.table)
+    for key in keys:
+        parameters = dict(zip(sealed_table.key_columns, key, strict=True))
+        yield from map(dict, connection.execute(statement, parameters).mappings())
+
+
+@cache
+def _row_by_key(table: Table) -> Select[Any]:
+    """Kept, because every transaction that writes asks it."""
+    return select(table).where(*(column == bindparam(column.name) for column in table.primary_key))

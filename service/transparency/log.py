@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import sqlalchemy
 from sqlalchemy import tuple_
 from sqlmodel import Session, col, func, select
 
-from service.audit import AuditHead
+from service.audit import chain_head
 from service.canonical import canonical, committed_hash, text_hash
 from service.seals import seal_written
 from service.transparency.merkle import (
@@ -60,13 +61,19 @@ class InclusionProof:
 # Appending ----------------------------------------------------------------------------------------
 
 
+_HEAD: sqlalchemy.Table = LogHead.__table__  # type: ignore[attr-defined]
+_READ_SIZE = sqlalchemy.select(_HEAD.c.size).where(_HEAD.c.id == 1)
+_LOCK_SIZE = _READ_SIZE.with_for_update()
+_GROW = sqlalchemy.update(_HEAD).where(_HEAD.c.id == 1)
+_ADD_LEAF = sqlalchemy.insert(LogEntry)
+_ADD_NODES = sqlalchemy.insert(LogNode)
+"""Kept, and run without entities, because every document is logged."""
+
+
 def next_index(session: Session) -> int:
     """Return the index of the leaf that this transaction appends next; nobody else appends meanwhile."""
-    return _lock_head(session).size
-
-
-def _lock_head(session: Session) -> LogHead:
-    return session.exec(select(LogHead).where(LogHead.id == 1).with_for_update()).one()
+    session.flush()  # Whatever else waits to be written takes its locks before the log's head is locked.
+    return int(session.connection().execute(_LOCK_SIZE).scalar_one())
 
 
 def append_entry(session: Session, kind: str, facts: Mapping[str, Any], now: datetime) -> int:
@@ -74,31 +81,30 @@ def append_entry(session: Session, kind: str, facts: Mapping[str, Any], now: dat
 
     What the transaction has written so far is sealed in the audit trail first: the leaf commits to it.
     """
-    head = _lock_head(session)
+    index = next_index(session)
     seal_written(session)
-    audit, nonce = _audit_head(session), secrets.token_hex(16)
+    (audit_event, audit_hash), nonce = chain_head(session), secrets.token_hex(16)
     leaf = {
         "v": LEAF_VERSION,
         "kind": kind,
         "at": now.astimezone(UTC).isoformat(),
-        "audit_event": audit.number,
-        "audit_commitment": committed_hash(nonce, audit.hash),
+        "audit_event": audit_event,
+        "audit_commitment": committed_hash(nonce, audit_hash),
         **facts,
     }
-    index, text = head.size, canonical(leaf)
+    text = canonical(leaf)
     assert len(text.encode()) <= LARGEST_ENTRY
     hashed = leaf_hash(text.encode())
-    session.add(LogEntry(index=index, leaf=text, leaf_hash=hashed.hex(), logged_at=now, nonce=nonce))
-    for level, position, value in new_nodes(index, hashed, _read_one(session)):
-        session.add(LogNode(level=level, index=position, hash=value.hex()))
-    head.size = index + 1
-    session.add(head)
-    session.flush()
+    nodes = [
+        {"level": level, "index": position, "hash": value.hex()}
+        for level, position, value in new_nodes(index, hashed, _read_one(session))
+    ]
+    entry = {"index": index, "leaf": text, "leaf_hash": hashed.hex(), "logged_at": now, "nonce": nonce}
+    connection = session.connection()
+    connection.execute(_ADD_LEAF, entry)
+    connection.execute(_ADD_NODES, nodes)
+    connection.execute(_GROW, {"size": index + 1})
     return index
-
-
-def _audit_head(session: Session) -> AuditHead:
-    return session.exec(select(AuditHead).where(AuditHead.id == 1)).one()
 
 
 def code_hash(code: str) -> str:
@@ -111,9 +117,8 @@ def commit_audit_trail(session: Session, now: datetime) -> int | None:
 
     Without it, what happened since the last document could be rewritten unnoticed.
     """
-    head = _lock_head(session)
-    last = session.get(LogEntry, head.size - 1)
-    if last is not None and json.loads(last.leaf)["audit_event"] == _audit_head(session).number:
+    last = session.get(LogEntry, next_index(session) - 1)
+    if last is not None and json.loads(last.leaf)["audit_event"] == chain_head(session)[0]:
         return None
     return append_entry(session, AUDIT_TRAIL, {}, now)
 
@@ -123,7 +128,7 @@ def commit_audit_trail(session: Session, now: datetime) -> int | None:
 
 def log_size(session: Session) -> int:
     """Return the number of leaves."""
-    return session.exec(select(LogHead.size).where(LogHead.id == 1)).one()
+    return int(session.connection().execute(_READ_SIZE).scalar_one())
 
 
 def prove_inclusion(session: Session, index: int, size: int | None = None) -> InclusionProof | None:

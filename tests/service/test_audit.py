@@ -20,7 +20,7 @@ from service.canonical import chained_hash, text_hash
 from service.clock import CITY_TIMEZONE
 
 
-def record(session: Session, now: datetime, action: str = "tested") -> AuditEvent:
+def record(session: Session, now: datetime, action: str = "tested") -> int:
     return record_event(
         session,
         action=action,
@@ -52,7 +52,7 @@ def test_a_changed_event_is_named(session: Session, now: datetime, change: Mappi
 
 
 def test_equal_events_have_digests_that_tell_nothing(session: Session, now: datetime) -> None:
-    bodies = [event_body(record(session, now).model_dump()) for _ in range(2)]
+    bodies = [event_body(session.get_one(AuditEvent, record(session, now)).model_dump()) for _ in range(2)]
     assert len({text_hash(body) for body in bodies}) == 2
     assert all("previous_hash" not in body for body in bodies)
 

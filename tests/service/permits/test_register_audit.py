@@ -270,7 +270,7 @@ def test_a_trail_that_was_rewritten_to_hide_it_contradicts_the_log(engine: Engin
                 rows[str(permit.id)] = seal_of(table, dict(row))
             if previous is not None:
                 event.previous_hash = previous
-            event.hash = previous = event_hash(event)
+            event.hash = previous = event_hash(event.model_dump())
             values = {"data": event.data, "previous_hash": event.previous_hash, "hash": event.hash}
             session.connection().execute(
                 sqlalchemy.update(AuditEvent).where(col(AuditEvent.number) == event.number).values(values)

@@ -38,7 +38,7 @@ def test_the_leaf_that_commits_to_an_event_is_the_first_after_it(session: Sessio
             actor_name="Siti Contoh",
             actor_role="citizen",
             now=now,
-        ).number
+        )
 
     assert log.find_commitment(session, 1) is None
     for index in range(5):
