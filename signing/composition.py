@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import zxingcpp
@@ -233,6 +234,7 @@ def _place_and_date(document: PermitDocument) -> str:
     return f"Ditetapkan di {document.place}\npada tanggal {issued_on}"
 
 
+@lru_cache(maxsize=1024)
 def _long_date(day: date) -> str:
     return str(format_date(day, "d MMMM y", locale="id"))
 

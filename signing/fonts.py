@@ -6,7 +6,7 @@ and nothing is cached on disk. ReportLab reads its measures; ``signing.embedding
 
 import io
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 import fontpkg_noto_sans
 import uharfbuzz
@@ -53,6 +53,7 @@ def font_face(name: str) -> TTFontFace:
     return TTFontFace(io.BytesIO(font_bytes(name)))
 
 
+@lru_cache(maxsize=16_384)
 def text_width(text: str, name: str, size: float) -> float:
     """The advance of ``text`` in points, set in font ``name`` at ``size`` points."""
     widths = font_face(name).charWidths

@@ -115,7 +115,8 @@ def _add_pages(pdf: Pdf, painting: Painting) -> None:
     fonts = Dictionary({FONTS[name]: embed_font(pdf, name, characters) for name, characters in used})
     for content in painting.contents:
         page = pdf.add_blank_page(page_size=(PAGE_WIDTH, PAGE_HEIGHT)).obj
-        page.Contents = Stream(pdf, content.encode())
+        # A step less than usual: it takes two thirds of the time for one more byte in a hundred.
+        page.Contents = Stream(pdf, zlib.compress(content.encode(), 5), Filter=Name.FlateDecode)
         page.Resources = Dictionary(Font=fonts)
 
 

@@ -1,6 +1,7 @@
 """How a value is shown to a reader, in either language; and in Indonesian on paper."""
 
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from babel.dates import format_date
@@ -36,6 +37,7 @@ def display_value(field: Field, value: Any, language: str) -> str:
             return str(value)
 
 
+@lru_cache(maxsize=1024)
 def long_date(day: date, language: str) -> str:
     """Write `27 September 2026`."""
     return format_date(day, "d MMMM y", locale=language)

@@ -1,6 +1,7 @@
 """The catalogue's format: frozen values, exactly what the YAML files and the stored revisions say."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -275,7 +276,7 @@ class PermitType(Plain):
     """The fields anyone may read on the public pages, beside number, dates and status."""
     revocation_reasons: tuple[Item, ...] = Constraint(min_length=1)
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, Field]:
         """Every field by its key, in the order of the form."""
         return {field.key: field for section in self.sections for field in section.fields}

@@ -10,6 +10,7 @@ import hmac
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from sqlmodel import Session, col, select
 
@@ -123,16 +124,17 @@ def reserve_permit(
         session, application, Action.SIGN, actor=actor, now=now, permit_type=permit_type
     )
     mandate = mandate_for(session, signer.id, application.slug, city_date(now))
-    signature = signature_block(signer, mandate)
-    shown = compose_document(
+    compose = partial(
+        compose_document,
         session,
         application,
         permit_type,
-        signature=signature,
+        signature=signature_block(signer, mandate),
         service=service_of(signer),
         printing=printing,
         today=city_date(now),
     )
+    shown = compose()
     if not hmac.compare_digest(shown.digest, seen_digest):
         raise DocumentChanged
     require_complete(shown)
@@ -140,34 +142,13 @@ def reserve_permit(
         require_continuable(session, application, permit_type, now)
     kind = Kind.PERMIT if application.state == State.APPROVED else Kind.REJECTION_LETTER
     permit = _new_permit(session, application, permit_type, kind, mandate, actor=actor, now=now)
-    composed = compose_document(
-        session,
-        application,
-        permit_type,
-        signature=signature,
-        service=permit.signed_by,
-        printing=printing,
-        today=permit.issued_on,
-        permit=permit,
-    )
     place = place_of_use(permit_type, application.values)
     document = seal_document(
-        composed.document, permit, place=place, seal=seal, base_url=printing.base_url, now=now
+        compose(permit=permit).document, permit, place=place, seal=seal, base_url=printing.base_url, now=now
     )
     permit.document = document.to_json()
     session.add(permit)
-    session.flush()
-    record_event(
-        session,
-        action="permit_reserved",
-        subject_type="application",
-        subject_id=application.id,
-        actor_id=actor.user_id,
-        actor_name=actor.full_name,
-        actor_role=actor.role_for_audit,
-        now=now,
-        data={"number": permit.number, "kind": permit.kind},
-    )
+    _record(session, permit, "permit_reserved", actor, now, kind=permit.kind)
     return permit
 
 
@@ -292,18 +273,24 @@ def register_document(
     supersede_earlier(session, permit, actor=actor, now=now)
     jobs.enqueue(session, EXTEND_JOB, str(permit.id))
     _notify_holder(session, permit, now)
+    _record(session, permit, "permit_issued", actor, now, sha256=version.sha256, log_index=version.log_index)
+    return permit
+
+
+def _record(
+    session: Session, permit: Permit, action: str, actor: Actor, now: datetime, **facts: str | int | None
+) -> None:
     record_event(
         session,
-        action="permit_issued",
+        action=action,
         subject_type="application",
         subject_id=permit.application_id,
         actor_id=actor.user_id,
         actor_name=actor.full_name,
         actor_role=actor.role_for_audit,
         now=now,
-        data={"number": permit.number, "sha256": version.sha256, "log_index": version.log_index},
+        data={"number": permit.number, **facts},
     )
-    return permit
 
 
 def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:

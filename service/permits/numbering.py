@@ -1,7 +1,9 @@
 """Numbers without gap or duplicate, and public codes nobody can guess."""
 
 import secrets
+from functools import cache
 
+from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
@@ -20,14 +22,17 @@ def next_sequence(session: Session, series: str, year: int) -> int:
     The counter's row stays locked until that transaction ends: of two takers the second waits, and a
     transaction that is rolled back gives its number back. Hence no duplicate and no gap.
     """
-    dialect = sqlite if session.connection().dialect.name == "sqlite" else postgresql
-    statement = (
-        dialect.insert(NumberCounter)
-        .values(series=series, year=year, last=1)
-        .on_conflict_do_update(index_elements=["series", "year"], set_={"last": col(NumberCounter.last) + 1})
-        .returning(col(NumberCounter.last))
-    )
-    return int(session.connection().execute(statement).scalar_one())
+    connection = session.connection()
+    statement = _count_up(connection.dialect.name)
+    return int(connection.execute(statement, {"series": series, "year": year, "last": 1}).scalar_one())
+
+
+@cache
+def _count_up(dialect: str) -> Executable:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    counted = {"last": col(NumberCounter.last) + 1}
+    statement = insert(NumberCounter).on_conflict_do_update(index_elements=["series", "year"], set_=counted)
+    return statement.returning(col(NumberCounter.last))
 
 
 def new_public_code() -> str:
