@@ -80,14 +80,14 @@ class _Program:
 
 @lru_cache(maxsize=64)
 def _program(name: str, characters: frozenset[str]) -> _Program:
-    shown, widths = sorted(characters), font_face(name).charWidths
+    shown = sorted(characters)
     file = _cut(name, shown)
     return _Program(
         zlib.compress(file),
         len(file),
         zlib.compress(_glyphs_by_code(name, shown)),
         zlib.compress(_to_unicode(shown)),
-        f"[{' '.join(f'{ord(each)} [{widths[ord(each)]:g}]' for each in shown)}]".encode(),
+        _widths(name, shown).encode(),
     )
 
 
@@ -98,6 +98,15 @@ def _cut(name: str, characters: list[str]) -> bytes:
     wanted.drop_table_tag_set.update({int.from_bytes(tag.encode(), "big") for tag in _NEEDED_BY_NONE})
     wanted.flags = uharfbuzz.SubsetFlags.RETAIN_GIDS
     return bytes(uharfbuzz.subset(uharfbuzz.Face(font_bytes(name)), wanted).blob.data)
+
+
+def _widths(name: str, characters: list[str]) -> str:
+    """The array of widths in thousandths of the size, by runs of codes (ISO 32000-1 §9.7.4.3)."""
+    widths, written, next_code = font_face(name).charWidths, [], None
+    for code in map(ord, characters):
+        written.append(f"{widths[code]:g}" if code == next_code else f"] {code} [{widths[code]:g}")
+        next_code = code + 1
+    return f"[{' '.join(written).removeprefix('] ')}]]"
 
 
 def _glyphs_by_code(name: str, characters: list[str]) -> bytes:

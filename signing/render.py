@@ -115,8 +115,7 @@ def _add_pages(pdf: Pdf, painting: Painting) -> None:
     fonts = Dictionary({FONTS[name]: embed_font(pdf, name, characters) for name, characters in used})
     for content in painting.contents:
         page = pdf.add_blank_page(page_size=(PAGE_WIDTH, PAGE_HEIGHT)).obj
-        # A step less than usual: it takes two thirds of the time for one more byte in a hundred.
-        page.Contents = Stream(pdf, zlib.compress(content.encode(), 5), Filter=Name.FlateDecode)
+        page.Contents = Stream(pdf, _deflated(content), Filter=Name.FlateDecode)
         page.Resources = Dictionary(Font=fonts)
 
 
@@ -159,7 +158,8 @@ _ANYWHERE = (-1000, -1000, 2000, 2000)
 
 @lru_cache(maxsize=32)
 def _deflated(operators: str) -> bytes:
-    return zlib.compress(operators.encode())
+    """Deflated in a third of the time that the usual level takes, for some two bytes more in a hundred."""
+    return zlib.compress(operators.encode(), 4)
 
 
 def _add_signature_field(pdf: Pdf, place: FieldPlace) -> Object:

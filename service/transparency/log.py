@@ -65,6 +65,9 @@ _HEAD: sqlalchemy.Table = LogHead.__table__  # type: ignore[attr-defined]
 _READ_SIZE = sqlalchemy.select(_HEAD.c.size).where(_HEAD.c.id == 1)
 _LOCK_SIZE = _READ_SIZE.with_for_update()
 _GROW = sqlalchemy.update(_HEAD).where(_HEAD.c.id == 1)
+_READ_NODE = sqlalchemy.select(col(LogNode.hash)).where(
+    col(LogNode.level) == sqlalchemy.bindparam("level"), col(LogNode.index) == sqlalchemy.bindparam("index")
+)
 _ADD_LEAF = sqlalchemy.insert(LogEntry)
 _ADD_NODES = sqlalchemy.insert(LogNode)
 """Kept, and run without entities, because every document is logged."""
@@ -224,7 +227,8 @@ def read_entry_bundle(session: Session, index: int, width: int) -> bytes | None:
 
 def _read_one(session: Session) -> NodeReader:
     def read(level: int, index: int) -> bytes:
-        return bytes.fromhex(session.get_one(LogNode, (level, index)).hash)
+        place = {"level": level, "index": index}
+        return bytes.fromhex(session.connection().execute(_READ_NODE, place).scalar_one())
 
     return read
 
