@@ -273,6 +273,8 @@ def _qr(content: str, root: Element) -> Graphic:
     whole = side + 2 * quiet
     operators = [f"1 g 0 {-whole:.2f} {whole:.2f} {whole:.2f} re f 0 g"]
     operators.append(f"q {module:.5f} 0 0 {-module:.5f} {quiet:.3f} {-quiet:.3f} cm")
+    # A dense symbol has two thousand runs of dark modules: each number is put into words once.
+    written = [str(number) for number in range(len(matrix) + 1)]
     for y, row in enumerate(matrix):
         x = 0
         while x < len(row):
@@ -280,7 +282,7 @@ def _qr(content: str, root: Element) -> Graphic:
             while x < len(row) and row[x] == _DARK:
                 x += 1
             if x > start:
-                operators.append(f"{start} {y} {x - start} 1 re")
+                operators.append(f"{written[start]} {written[y]} {written[x - start]} 1 re")
             x += 1
     operators.append("f Q")
     # The token behind the address is for machines, and means nothing read aloud.

@@ -51,5 +51,9 @@ def region_name(code: str) -> str:
 
 def plain_number(value: float, language: str, field: Field) -> str:
     """Write `1.250,5` (Indonesian) or `1,250.5`; integers, which may be years, are not grouped."""
-    pattern = "#0.######" if field.type is FieldType.INTEGER else "#,##0.######"
+    return _number(value, "#0.######" if field.type is FieldType.INTEGER else "#,##0.######", language)
+
+
+@lru_cache(maxsize=1024)
+def _number(value: float, pattern: str, language: str) -> str:
     return str(format_decimal(value, pattern, locale=language))

@@ -23,7 +23,10 @@ def set_status(
     reason_code: str | None = None,
     remark: str | None = None,
 ) -> None:
-    """Give a permit its status from now on: the only place that assigns one. The status lists follow."""
+    """Give a permit its status from now on: the only place that assigns one. The status lists follow.
+
+    `log_status` must come next in the same transaction: the change names the leaf that will tell of it.
+    """
     if {permit.status, status} & LISTED.keys():
         jobs.enqueue(session, PUBLISH_LISTS_JOB)
     permit.status, permit.status_since = status, now
@@ -37,9 +40,9 @@ def set_status(
             remark=remark,
             actor_id=actor.user_id,
             actor_name=actor.full_name,
+            log_index=next_index(session),
         )
     )
-    session.flush()
 
 
 STATUS_KINDS = {
@@ -55,19 +58,13 @@ STATUS_KINDS = {
 def log_status(session: Session, permit: Permit, version: DocumentVersion, now: datetime) -> int:
     """Log a new document version, or a permit's new status, and return the leaf's index.
 
-    The rows told of get that index, and the leaf commits to them. It carries no personal data: the public
+    The rows told of have that index, and the leaf commits to them. It carries no personal data: the public
     code stands there only as its hash.
     """
     index, kind = next_index(session), STATUS_KINDS.get(Status(permit.status), "")
     if version.log_index is None:
         version.log_index, kind = index, "issued" if version.version == 1 else "document_added"
         session.add(version)
-    unlogged = select(StatusChange).where(
-        StatusChange.permit_id == permit.id, col(StatusChange.log_index).is_(None)
-    )
-    for change in session.exec(unlogged):
-        change.log_index = index
-        session.add(change)
     facts = {
         "code_sha256": code_hash(permit.code),
         "status": permit.status,
