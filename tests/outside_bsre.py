@@ -67,7 +67,8 @@ class BsreServer(Server):
         if self.fault == "unsigned document":
             return 200, {"time": 12, "file": [base64.b64encode(pdf).decode()]}
         if self.fault == "another document":
-            pdf = pdf.replace(b"/Rotate 0", b"/Rotate 90", 1)
+            assert b"/Lang (id-ID)" in pdf
+            pdf = pdf.replace(b"/Lang (id-ID)", b"/Lang (en-GB)", 1)
         if self.fault == "written on":
             pdf = _written_on(pdf)
         signer = self.house.stranger if self.fault == "another signer" else self.house.official

@@ -17,7 +17,7 @@ def _edits(it: Anatomy) -> dict[str, dict[int, bytes]]:
                              b"/Contents [ %d 0 R %d 0 R ]" % (it.contents, new)),
             new: stream(OVERLAY),
         },
-        "page turned": {it.page: it.text(it.page, b"/Rotate 0", b"/Rotate 180")},
+        "page turned": {it.page: it.added(it.page, b" /Rotate 180")},
         "page cut": {it.page: it.added(it.page, b" /CropBox [ 0 0 200 200 ]")},
         "another page": {
             it.pages: b"<< /Type /Pages /Count 1 /Kids [ %d 0 R ] >>" % new,
