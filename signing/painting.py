@@ -1,15 +1,18 @@
-"""Paints laid-out pages as content streams, each piece marked for the structure tree or as an artifact."""
+"""Paints laid-out pages with ReportLab, each piece marked for the structure tree or as an artifact."""
 
+import io
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import groupby
 
+from reportlab.pdfgen.canvas import Canvas
+
 from signing.embedding import codes
 from signing.fonts import BOLD, REGULAR
-from signing.layout import Graphic, Pages, SignatureField, Text
+from signing.layout import PAGE_HEIGHT, PAGE_WIDTH, Graphic, Pages, SignatureField, Text
 
-FONTS = {REGULAR: "/Regular", BOLD: "/Bold"}
-"""What the pages' content calls each font."""
+FONTS = {REGULAR: "/F1", BOLD: "/F2"}
+"""What the pages' content calls each font. ReportLab selects F1 at the start of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,9 @@ class FieldPlace:
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """The operators of each page, the characters they show by font, and the place of the signature field."""
+    """The pages as an untagged PDF, the characters they show by font, and where the signature field goes."""
 
-    contents: tuple[str, ...]
+    pdf: bytes
     characters: dict[str, set[str]]
     field: FieldPlace | None
 
@@ -32,10 +35,12 @@ class Painting:
 def paint(pages: Pages) -> Painting:
     """Paint pages, each a list of rows with the heights of their tops.
 
-    The content names the fonts as FONTS does, and the forms Background and MicrotextLine; its marks are added
-    to the pieces' elements.
+    The content names fonts as FONTS does, and the forms Background and MicrotextLine: the PDF has neither.
+    The marks in the content are added to the pieces' elements.
     """
-    contents, characters, field = [], defaultdict[str, set[str]](set), None
+    buffer = io.BytesIO()
+    canvas = Canvas(buffer, (PAGE_WIDTH, PAGE_HEIGHT), pageCompression=0, invariant=1)
+    characters, field = defaultdict[str, set[str]](set), None
     for index, rows in enumerate(pages):
         pieces = [(top - piece.drop, piece) for top, row in rows for piece in row.pieces]
         drawn = [(y, piece) for y, piece in pieces if not isinstance(piece, SignatureField)]
@@ -44,29 +49,30 @@ def paint(pages: Pages) -> Painting:
                 field = FieldPlace(index, (piece.x, y - piece.height, piece.x + piece.width, y))
             elif isinstance(piece, Text):
                 characters[piece.style.font].update(piece.string)
-        contents.append(_paint_page(index, drawn))
-    return Painting(tuple(contents), characters, field)
+        _paint_page(canvas, index, drawn)
+        canvas.showPage()
+    canvas.save()
+    return Painting(buffer.getvalue(), characters, field)
 
 
-def _paint_page(page: int, pieces: list[tuple[float, Text | Graphic]]) -> str:
-    operators = ["/Artifact BMC /Background Do EMC"]
+def _paint_page(canvas: Canvas, page: int, pieces: list[tuple[float, Text | Graphic]]) -> None:
     mcid = 0
+    canvas.addLiteral("/Artifact BMC /Background Do EMC")
     for element, group in groupby(pieces, key=lambda placed: placed[1].element):
         if element is None:
-            operators.append("/Artifact BMC")
+            canvas.addLiteral("/Artifact BMC")
         else:
             element.marks.append((page, mcid))
-            operators.append(f"/{element.kind} <</MCID {mcid}>> BDC")
+            canvas.addLiteral(f"/{element.kind} <</MCID {mcid}>> BDC")
             mcid += 1
         for y, piece in group:
             if isinstance(piece, Text):
-                operators.append(_text_operators(piece, y))
+                canvas.addLiteral(_text_operators(piece, y))
             else:
-                operators.append(f"q 1 0 0 1 {piece.x:.2f} {y:.2f} cm\n{piece.operators}\nQ")
+                canvas.addLiteral(f"q 1 0 0 1 {piece.x:.2f} {y:.2f} cm\n{piece.operators}\nQ")
                 if element is not None:
                     element.bbox = (piece.x, y - piece.height, piece.x + piece.width, y)
-        operators.append("EMC")
-    return "\n".join(operators)
+        canvas.addLiteral("EMC")
 
 
 def _text_operators(text: Text, y: float) -> str:
