@@ -242,7 +242,7 @@ def suffer(trial: Trial, point: Point, fault: str) -> bool:
         assert answer.verdict == Verdict.GENUINE, answer
     engine.dispose()
     sweep(folder)
-    assert names_in_storage(folder) == [hashlib.sha256(after["pdf"]).hexdigest()]
+    assert added_to_storage(trial, folder) == [hashlib.sha256(after["pdf"]).hexdigest()]
     return met
 
 
@@ -254,8 +254,12 @@ def sweep(folder: Path) -> Swept:
     return swept
 
 
-def names_in_storage(folder: Path) -> list[str]:
-    return sorted(path.name for path in files_below(folder / "storage"))
+def added_to_storage(trial: Trial, folder: Path) -> list[str]:
+    """Name what was not there before the issuance."""
+    before, after = (
+        {path.name for path in files_below(each / "storage")} for each in (trial.beginning, folder)
+    )
+    return sorted(after - before)
 
 
 def search_for_secrets(trial: Trial) -> None:
@@ -327,12 +331,12 @@ def test_what_a_killed_process_leaves_in_the_storage_is_swept(trial: Trial) -> N
     point = next(each for each in trial.points() if each.call == "unlink" and UNFINISHED in each.file)
     folder = trial.copy("killed")
     assert trial.run(folder, injection(point, "SIGKILL")) == -signal.SIGKILL
-    unfinished, orphan = names_in_storage(folder)
+    unfinished, orphan = added_to_storage(trial, folder)
     assert unfinished.startswith(UNFINISHED)
     assert sweep(folder) == Swept(deleted=1, left=1)
     assert trial.run(folder, None) == 0
     assert sweep(folder) == Swept(deleted=1, left=0)
-    assert orphan not in names_in_storage(folder)
+    assert orphan not in added_to_storage(trial, folder)
 
 
 @pytest.mark.proof
