@@ -287,6 +287,9 @@ def test_what_a_judgement_rests_on_is_told():
         ("archive", NOW + HOUR, True),
     ]
     assert [each.judged_at for each in details.time_stamps] == [NOW + HOUR, LATER]
+    assert [[each.sha256 for each in stamp.certificates] for stamp in details.time_stamps] == [
+        [key.certificate.fingerprint(SHA256()).hex() for key in (PKI.tsa, PKI.issuing, PKI.root)]
+    ] * 2
     assert (details.digest_algorithm, details.signature_algorithm) == ("sha256", "ecdsa sha256")
 
 

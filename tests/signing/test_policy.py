@@ -46,6 +46,7 @@ P256_ENDS = replace(
         for rule in current_policy().signatures
     ),
 )
+DIGESTS = current_policy().digests
 VERSIONS = {1: "68099665c1f8d822b4fa19bd8dfa1c51c19e1ad56a7b3fbf6a97df29c64bc8d2"}
 """The digests of the rules by their version, without trust anchors. Add to them; change none."""
 NO_POE = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
@@ -242,6 +243,26 @@ def test_the_digest_that_a_time_stamp_is_over_is_judged_too(algorithm, found):
     stated = tsp.TSTInfo({"message_imprint": imprint})
 
     assert judge_imprint(stated, Trust(Anchors(()), current_policy()), NOW) is found
+
+
+@pytest.mark.parametrize(
+    ("ended", "found"), [(False, "CRYPTO_CONSTRAINTS_FAILURE"), (True, "CRYPTO_CONSTRAINTS_FAILURE_NO_POE")]
+)
+def test_a_time_stamp_over_a_digest_that_is_not_accepted_proves_no_time(ended, found):
+    """All else is by SHA-384 here."""
+    rules = [
+        replace(rule, until=NOW.date() - DAY) if rule.algorithm == "sha256" else rule for rule in DIGESTS
+    ]
+    kept = rules if ended else [rule for rule in rules if rule.algorithm != "sha256"]
+    policy = replace(current_policy(), digests=tuple(kept))
+    pdf = sign_page(STRONGER.official, STRONGER.tsa)
+
+    report = validate_document(pdf, STRONGER.trust_anchors, at=NOW + DAY, policy=policy, detailed=True)
+    (stamp,) = report.signature.details.time_stamps
+
+    assert (report.indication, report.sub_indication) == (Indication.INDETERMINATE, found)
+    assert report.signature.timestamped_at is None
+    assert (stamp.passed, stamp.sub_indication) == (False, found)
 
 
 # How old revocation data may be -------------------------------------------------------------------
