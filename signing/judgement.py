@@ -83,13 +83,11 @@ def judge_signature(signature: CmsSignature, trust: Trust, at: datetime) -> Judg
         return Judgement(result.ades_subindic, signature=judged)
     # pyHanko asks no policy about the digest that a time stamp is over.
     weak = [found for each in stamps if (found := judge_imprint(each, trust, at)) is not AdESPassed.OK]
-    passed = result.ades_subindic is AdESPassed.OK
-    return Judgement(
-        weak[0] if weak and passed else result.ades_subindic,
-        None if weak else proof.timestamp,
-        judged,
-        own_stamp=rest_on(Judged(weak[0] if weak else AdESPassed.OK, at, trust), proof),
-    )
+    if weak:
+        passed = result.ades_subindic is AdESPassed.OK
+        return Judgement(weak[0] if passed else result.ades_subindic, signature=judged)
+    own_stamp = rest_on(Judged(AdESPassed.OK, at, trust), proof)
+    return Judgement(result.ades_subindic, proof.timestamp, judged, own_stamp=own_stamp)
 
 
 def _without_time(result: AdESBasicValidationResult[SignatureStatus]) -> AdESSubIndic:

@@ -136,6 +136,14 @@ TABLE = [
         {},
     ),
     (
+        "revoked, and a stranger's time stamp",
+        "B-T",
+        sign_page(PKI.official, FOREIGN.tsa),
+        "NO_CERTIFICATE_CHAIN_FOUND",
+        "revocation",
+        {"crls": lists(LATER, revoked(PKI.official, NOW + HOUR))},
+    ),
+    (
         "a stranger's archive time stamp",
         "B-LTA",
         archive_page(LT, FOREIGN.tsa),
@@ -258,6 +266,9 @@ def test_each_document_is_judged_by_its_process_and_names_the_check_that_failed(
     assert [name for name in checks if name in STEPS] == list(STEPS)
     assert checks.get(failed) is (False if failed else None)
     assert (False in checks.values()) == (failed is not None)
+    assert [check.name for check in details.checks if check.found] == [
+        step for step in STEPS if step == failed
+    ]
 
 
 def test_without_its_own_certificate_nothing_is_told_of_a_signature():
