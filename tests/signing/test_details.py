@@ -304,6 +304,14 @@ def test_what_a_judgement_rests_on_is_told():
     assert (details.digest_algorithm, details.signature_algorithm) == ("sha256", "ecdsa sha256")
 
 
+def test_without_a_chain_the_signers_own_certificate_is_told():
+    report = validate_document(sign_page(FOREIGN.official), PKI.trust_anchors, at=LATER, detailed=True)
+    (certificate,) = report.signature.details.certificates
+
+    assert certificate.sha256 == FOREIGN.official.certificate.fingerprint(SHA256()).hex()
+    assert not certificate.is_trust_anchor
+
+
 def test_one_time_stamp_that_holds_is_enough():
     certificates = [PKI.official.certificate, PKI.issuing.certificate]
     stamped_by = (FOREIGN.tsa, PKI.tsa)

@@ -303,6 +303,17 @@ def test_an_authority_revoked_before_the_renewal_proves_nothing(known, day, pass
     assert (report.indication == Indication.TOTAL_PASSED) == passes
 
 
+@pytest.mark.parametrize(("hours", "passes"), [(0.5, False), (2, True)], ids=["before", "after"])
+def test_the_signatures_own_authority_must_hold_until_another_archives(hours, passes):
+    """However late its revocation is known: the archive of an hour later is what took over."""
+    successor = issue(profiles.TSA, "TSA Kedua (UJI)", PKI.issuing, NOW)
+    late = lists(NOW + DAY, Revocation(PKI.tsa.certificate.serial_number, NOW + hours * HOUR))
+
+    report = validate(archive(LT, successor), at=NOW + DAY, crls=late)
+
+    assert report.sub_indication == (None if passes else "REVOKED_NO_POE")
+
+
 def test_openssl_accepts_the_archive_time_stamp(tmp_path):
     require(shutil.which("openssl"), "openssl is not installed")
     stamp = PdfFileReader(io.BytesIO(LTA)).embedded_timestamp_signatures[0]
