@@ -40,6 +40,15 @@ def test_root_of_the_empty_tree() -> None:
     assert merkle.EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
+@pytest.mark.parametrize("index", range(32))
+def test_a_leaf_completes_every_subtree_that_ends_with_it(index: int, read: merkle.NodeReader) -> None:
+    assert list(merkle.new_nodes(index, LEAVES[index], read)) == [
+        (level, index >> level, plain_root(LEAVES[index + 1 - 2**level : index + 1]))
+        for level in range(6)
+        if (index + 1) % 2**level == 0
+    ]
+
+
 @pytest.mark.parametrize("size", range(1, len(LEAVES)))
 def test_a_tree_hashed_at_once_has_the_subtrees_of_one_that_grew(size: int, read: merkle.NodeReader) -> None:
     levels = [[read(level, index) for index in range(size >> level)] for level in range(size.bit_length())]
