@@ -76,8 +76,10 @@ def test_consistency(second: int, read: merkle.NodeReader) -> None:
 
 
 def altered(proof: list[bytes]) -> Iterator[list[bytes]]:
-    """Give proofs that say something else: each with one hash more, one less or another in its place."""
+    """Give proofs that say something else: with a hash more, one less, another in its place, or with none."""
     other = merkle.leaf_hash(b"fork")
+    if proof:
+        yield []
     for place in range(len(proof) + 1):
         yield [*proof[:place], other, *proof[place:]]
     for place in range(len(proof)):
