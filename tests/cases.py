@@ -8,6 +8,7 @@ from typing import Any
 
 from factories import actor_of, make_citizen, make_officer
 from pki import FAST
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from keys import profiles
@@ -29,14 +30,14 @@ from service.catalogue.load import load_catalogue, read_catalogue
 from service.catalogue.models import find_permit_type
 from service.clock import city_date
 from service.config import Settings
-from service.database import reading
-from service.permits.compose import compose_document, signature_block
+from service.database import reading, transaction
+from service.permits.compose import Printing, compose_document, signature_block
 from service.permits.issue import Workshop, sign_application
 from service.permits.mandates import mandate_for
 from service.permits.models import Permit
 from service.permits.register import current_version
-from service.permits.signer import service_of
-from service.storage import get_document
+from service.permits.signer import open_operations_keys, service_of
+from service.storage import Storage, get_document
 
 ROOT_PASSPHRASE = "sandi akar untuk uji"
 OPERATIONS_PASSPHRASE = "sandi operasional uji"
@@ -282,3 +283,17 @@ def issue_case(workshop: Workshop, city: City, case: Application, signer: OpenKe
     permit = sign_application(workshop, case.id, actor=head, signer=signer, seen_digest=digest)
     with reading(workshop.engine) as session:
         return Issued(permit, get_document(workshop.storage, current_version(session, permit).sha256))
+
+
+def issue_one(
+    engine: Engine, keys: SoftwareKeyStore, storage: Storage, base_url: str, now: datetime
+) -> Issued:
+    """Make a city and issue a permit in it, as a sample."""
+    operations = open_operations_keys(keys, OPERATIONS_PASSPHRASE, lambda: now)
+    printing = Printing(base_url, is_sample=True)
+    workshop = Workshop(engine, storage, operations.timestamper, lambda: now, printing)
+    with transaction(engine) as session:
+        city = make_city(session, now)
+        case = bring_to_signature(session, city, now)
+    signer = keys.open_key("official-head", OFFICIAL_PASSPHRASE, now=now)
+    return issue_case(workshop, city, case, signer, now)

@@ -113,16 +113,16 @@ def engine(new_database: Callable[[], str]) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def _shared_engine(new_database: Callable[[], str]) -> Iterator[Engine]:
+def shared_engine(new_database: Callable[[], str]) -> Iterator[Engine]:
     engine = open_engine(new_database())
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
-def session(_shared_engine: Engine) -> Iterator[Session]:
+def session(shared_engine: Engine) -> Iterator[Session]:
     """A session whose every change is rolled back when the test ends."""
-    with _shared_engine.connect() as connection:
+    with shared_engine.connect() as connection:
         outer = connection.begin()
         with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
             yield session

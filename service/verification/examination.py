@@ -18,11 +18,11 @@ class Examination:
     """What the examiner found, or why it did not finish.
 
     `stopped` is `time_limit`, `memory_limit`, `busy`, `stopped` (the child died) or `examiner_fault` (it met
-    what no check foresaw).
+    what no check foresaw), and empty when there are findings.
     """
 
     findings: dict[str, Any] | None
-    stopped: str | None = None
+    stopped: str = ""
 
 
 @dataclass

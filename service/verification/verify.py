@@ -164,7 +164,7 @@ def _verify_unregistered(
     """Judge bytes that are no registered version: altered, if they derive from one."""
     findings = examination.findings
     if findings is None:
-        return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now)
+        return Verification(Verdict.UNDECIDED, (examination.stopped,), now)
     if (receipt := read_receipt(session, findings)) is not None:
         if findings["report"]["indication"] != "TOTAL-PASSED":
             return Verification(Verdict.UNDECIDED, _reasons(findings), now)
@@ -187,14 +187,14 @@ def _describe_unregistered(session: Session, report: dict[str, Any]) -> str | No
     """Say what is known of the signatures on a file that was not issued here, if it has any.
 
     The seal's are on papers that nobody registers. When an official's key signed what nobody registered, it
-    was by mistake or theft.
+    was by mistake or theft, whoever else signed the file before.
     """
     if not report["signatures"]:
         return None
-    if report["indication"] != "TOTAL-PASSED":
-        return "outside_signature"
-    sealed = all(is_of_the_seal(session, each["signer_serial"]) for each in report["signatures"])
-    return "sealed_here" if sealed else "signed_but_not_registered"
+    passed = [each for each in report["signatures"] if each["indication"] == "TOTAL-PASSED"]
+    if not all(is_of_the_seal(session, each["signer_serial"]) for each in passed):
+        return "signed_but_not_registered"
+    return "sealed_here" if report["indication"] == "TOTAL-PASSED" else "outside_signature"
 
 
 def _find_origin(session: Session, findings: dict[str, Any]) -> tuple[Permit, Origin] | None:
@@ -218,7 +218,7 @@ def _list_signatures(
     """Tell of each signature whether it is ours: whether the register has its container."""
     found = findings["report"]["signatures"][:MAX_SIGNATURES] if findings.get("report") else []
     containers = [each["container_sha256"] for each in found]
-    versions = [registered[1]] if registered else find_versions(session, (), containers) if found else []
+    versions = [registered[1]] if registered else find_versions(session, (), containers)
     ours = {version.fingerprint for version in versions}
     names = [each.name for each in fields(SignatureFound) if each.name != "ours"]
     return tuple(
@@ -249,7 +249,7 @@ def _examine(
     examine = partial(sandbox.examine, pdf, now, lists, by_others=by_others, detailed=detailed)
     if detailed:  # A report tells of this upload at this moment.
         return examine()
-    judged_by = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in lists)).digest()
+    judged_by = tuple(hashlib.sha256(each).digest() for each in lists)
     return sandbox.known.look_up((version.sha256, judged_by, by_others), now, examine)
 
 
@@ -267,7 +267,7 @@ def _verify_registered(
     proof = prove_inclusion(session, version.log_index) if version.log_index is not None else None
     log = {"index": version.log_index, "included": proof is not None}
     if examination.findings is None:
-        return Verification(Verdict.UNDECIDED, (examination.stopped or "stopped",), now, shown, log=log)
+        return Verification(Verdict.UNDECIDED, (examination.stopped,), now, shown, log=log)
     report = examination.findings["report"]
     signature = _signature(permit, report)
     if proof is None:

@@ -11,10 +11,6 @@ from sqlalchemy import Engine
 
 from keys.software import SoftwareKeyStore
 from service.config import Settings
-from service.database import transaction
-from service.permits.compose import Printing
-from service.permits.issue import Workshop
-from service.permits.signer import open_operations_keys
 from service.storage import open_storage
 from service.verification.sandbox import Sandbox
 
@@ -47,12 +43,5 @@ def sandbox(key_folder: Path) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def issued(engine: Engine, key_folder: Path, settings: Settings, now: datetime) -> cases.Issued:
-    keys = open_operations_keys(SoftwareKeyStore(key_folder), cases.OPERATIONS_PASSPHRASE, lambda: now)
     storage = open_storage(settings.effective_storage_url)
-    printing = Printing(settings.base_url, is_sample=True)
-    workshop = Workshop(engine, storage, keys.timestamper, lambda: now, printing)
-    with transaction(engine) as session:
-        city = cases.make_city(session, now)
-        case = cases.bring_to_signature(session, city, now)
-    signer = SoftwareKeyStore(key_folder).open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
-    return cases.issue_case(workshop, city, case, signer, now)
+    return cases.issue_one(engine, SoftwareKeyStore(key_folder), storage, settings.base_url, now)

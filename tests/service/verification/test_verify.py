@@ -1,57 +1,272 @@
-"""The four verdicts, over HTTP and by value, on a really issued permit."""
+"""The answer about a file and about a permit, by value: the register's, and as much as was proven.
 
+One permit is issued for all tests of this file; what a test changes in its register is rolled back.
+"""
+
+import hashlib
 import io
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from datetime import UTC, datetime
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import cases
 import pikepdf
 import pytest
-import time_machine
-from factories import let_forms_pass
-from fastapi.testclient import TestClient
-from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from reportlab.pdfgen.canvas import Canvas
+import structlog
+from factories import actor_of, pdf_file
+from pki import make_pki
+from prometheus_client import REGISTRY
+from signed_pages import one_page, sign_again, sign_page
 from sqlalchemy import Engine
-from sqlmodel import select
+from sqlmodel import Session, select
 
-from service.database import reading, transaction
-from service.permits.models import DocumentVersion
+from keys.software import SoftwareKeyStore
+from keys.timestamp import local_timestamper
+from service.accounts.models import User
+from service.database import open_engine, transaction
+from service.permits.models import DocumentVersion, Permit
+from service.permits.register import PublicPermit, public_permit
+from service.permits.revoke import suspend_permit
+from service.pki.models import RevocationList
+from service.pki.publish import publish_list
+from service.pki.register import current_lists, record_folder
+from service.storage import open_storage
 from service.transparency.models import LogEntry
+from service.verification.examination import Examination
+from service.verification.examiner import examine, read_anchors
 from service.verification.sandbox import Sandbox
-from service.verification.verify import Reader, Verdict, Verification, verify_file
+from service.verification.verify import (
+    Origin,
+    Reader,
+    SignatureFacts,
+    Verdict,
+    Verification,
+    look_up_code,
+    look_up_number,
+    moment_of,
+    verify_file,
+)
+from signing.pdfa import PERMIT_DATA
+from signing.provenance import MAX_SIGNATURES
+from signing.sign import sign_document
+from signing.statement import seal_statement
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
-READER = Reader("id", "http://testserver")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+READER = Reader("en", "https://izin.contoh.invalid")
+ISSUED_ON, NEXT_DAY = date(2026, 11, 23), date(2026, 11, 24)
+STRANGER = make_pki()
+"""Another agency: nothing of it is known here."""
+PAGE = one_page()
 
 
-def verdict_of(engine: Engine, sandbox: Sandbox, pdf: bytes) -> str:
-    return verification_of(engine, sandbox, pdf).verdict
+class Examiner(Sandbox):
+    """Examines in the process of the test, or answers what it is told; it keeps what it was asked.
+
+    The limits of the real sandbox have tests of their own.
+    """
+
+    def __init__(self, anchors: Path, outside: Path | None = None, *, answer: Examination | None = None):
+        super().__init__(anchors, outside)
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
+
+    def examine(
+        self,
+        pdf: bytes,
+        at: datetime,
+        crls: Sequence[bytes] = (),
+        *,
+        by_others: bool = False,
+        detailed: bool = False,
+    ) -> Examination:
+        self.asked.append({"at": at, "crls": list(crls), "by_others": by_others, "detailed": detailed})
+        if self.answer is not None:
+            return self.answer
+        findings = examine(pdf, read_anchors(self.anchors), at, crls)
+        return Examination(json.loads(json.dumps(findings, default=datetime.isoformat)))
 
 
-def any_pdf() -> bytes:
-    out = io.BytesIO()
-    canvas = Canvas(out)
-    canvas.drawString(100, 700, "Bukan surat izin")
-    canvas.save()
-    return out.getvalue()
+@pytest.fixture(scope="module")
+def keys(key_folder: Path) -> SoftwareKeyStore:
+    return SoftwareKeyStore(key_folder)
 
 
-def test_the_exact_copy_is_genuine(engine: Engine, sandbox: Sandbox, issued: cases.Issued) -> None:
-    with reading(engine) as session:
-        found = verify_file(session, sandbox, issued.pdf, now=NOW, reader=READER)
-    assert (found.verdict, found.log) == (Verdict.GENUINE, {"index": 0, "included": True})
-    assert found.permit is not None
-    assert found.permit.holder == "Siti Contoh, A.Md.Keb."
-    assert found.signature is not None
-    assert (found.signature.indication, found.signature.level) == ("TOTAL-PASSED", "B-T")
+@pytest.fixture(scope="module")
+def shared_engine(new_database: Callable[[], str], keys: SoftwareKeyStore) -> Iterator[Engine]:
+    """A register that knows its certificates and has published its revocation lists."""
+    engine = open_engine(new_database())
+    with transaction(engine) as session:
+        record_folder(session, keys, NOW)
+        publish_list(session, "issuing", keys.open_key("issuing", cases.OPERATIONS_PASSPHRASE, now=NOW), NOW)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def issued(
+    shared_engine: Engine, keys: SoftwareKeyStore, tmp_path_factory: pytest.TempPathFactory
+) -> cases.Issued:
+    storage = open_storage(tmp_path_factory.mktemp("storage").as_uri())
+    return cases.issue_one(shared_engine, keys, storage, READER.base_url, NOW)
+
+
+@pytest.fixture
+def examiner(key_folder: Path) -> Examiner:
+    return Examiner(key_folder)
+
+
+Verify = Callable[..., Verification]
+
+
+@pytest.fixture
+def verify(session: Session, examiner: Examiner, issued: cases.Issued) -> Verify:
+    """Verify by the register with one permit in it, and leave out the signatures one by one."""
+
+    def verify(pdf: bytes, sandbox: Sandbox = examiner, at: datetime = NOW) -> Verification:
+        return replace(verify_file(session, sandbox, pdf, now=at, reader=READER), signatures=())
+
+    return verify
+
+
+def shown(session: Session, issued: cases.Issued, *, masked: bool) -> PublicPermit:
+    return public_permit(
+        session, issued.permit, moment=NOW, language="en", base_url=READER.base_url, masked=masked
+    )
+
+
+def digest(pdf: bytes) -> str:
+    return hashlib.sha256(pdf).hexdigest()
+
+
+def counted(verdict: Verdict) -> float:
+    return REGISTRY.get_sample_value("canting_verifications_total", {"verdict": verdict}) or 0.0
+
+
+# A registered document ----------------------------------------------------------------------------
+
+SIGNATURE = SignatureFacts(
+    indication="TOTAL-PASSED",
+    sub_indication=None,
+    level="B-T",
+    signer="Dra. Contoh Pejabat, M.Si.",
+    position="Kepala Dinas Penanaman Modal dan Pelayanan Terpadu Satu Pintu",
+    mandate="definitive",
+    signed_at=NOW.isoformat(),
+)
+IN_LOG = {"index": 0, "included": True}
+
+
+def register(session: Session, pdf: bytes, **more: Any) -> None:
+    """Let the register's one version be of other bytes."""
+    version = session.exec(select(DocumentVersion)).one()
+    version.sqlmodel_update({"sha256": digest(pdf), **more})
+    session.flush()
+
+
+def test_the_exact_copy_is_genuine(session: Session, verify: Verify, issued: cases.Issued) -> None:
+    before = counted(Verdict.GENUINE)
+    assert verify(issued.pdf) == Verification(
+        Verdict.GENUINE,
+        ("registered", "signature_passed", "in_log"),
+        NOW,
+        permit=shown(session, issued, masked=False),
+        signature=SIGNATURE,
+        log=IN_LOG,
+        sha256=digest(issued.pdf),
+    )
+    assert counted(Verdict.GENUINE) == before + 1
+
+
+def test_what_is_not_in_the_log_is_not_genuine(
+    session: Session, verify: Verify, issued: cases.Issued
+) -> None:
+    """The register speaks all the same: what is missing is a proof, not the permit."""
+    entry = session.exec(select(LogEntry)).one()
+    entry.leaf = entry.leaf.replace('"active"', '"voided"')
+    expected = Verification(
+        Verdict.UNDECIDED,
+        ("not_in_log",),
+        NOW,
+        permit=shown(session, issued, masked=False),
+        signature=SIGNATURE,
+        log={"index": 0, "included": False},
+        sha256=digest(issued.pdf),
+    )
+    assert verify(issued.pdf) == expected
+    register(session, issued.pdf, log_index=None)
+    assert verify(issued.pdf) == replace(expected, log={"index": None, "included": False})
+
+
+def test_a_registered_document_whose_signature_does_not_pass_is_not_genuine(
+    session: Session, verify: Verify, issued: cases.Issued, tmp_path: Path
+) -> None:
+    """The authority that the signature rests on is trusted no more."""
+    strangers = cases.make_keys(tmp_path / "keys", NOW).folder
+    assert verify(issued.pdf, Examiner(strangers)) == Verification(
+        Verdict.UNDECIDED,
+        ("signature_not_passed", "no_certificate_chain_found"),
+        NOW,
+        permit=shown(session, issued, masked=False),
+        signature=replace(SIGNATURE, indication="INDETERMINATE", sub_indication="NO_CERTIFICATE_CHAIN_FOUND"),
+        log=IN_LOG,
+        sha256=digest(issued.pdf),
+    )
+
+
+def test_a_registered_document_that_cannot_be_read_is_not_genuine(
+    session: Session, verify: Verify, issued: cases.Issued
+) -> None:
+    register(session, b"%PDF-1.7 rubbish")
+    found = verify(b"%PDF-1.7 rubbish")
+    assert (found.verdict, found.reasons) == (Verdict.UNDECIDED, ("signature_not_passed", "unreadable"))
+    assert (found.permit, found.signature) == (shown(session, issued, masked=False), None)
+
+
+def test_a_registered_document_that_nobody_signed_is_not_genuine(session: Session, verify: Verify) -> None:
+    register(session, PAGE)
+    found = verify(PAGE)
+    assert (found.verdict, found.reasons) == (Verdict.UNDECIDED, ("signature_not_passed", "no_signature"))
+    assert (found.log, found.signature) == (IN_LOG, None)
+
+
+def test_a_registered_document_that_was_not_examined_is_not_genuine(
+    session: Session, verify: Verify, issued: cases.Issued, key_folder: Path
+) -> None:
+    stopped = Examiner(key_folder, answer=Examination(None, "time_limit"))
+    assert verify(issued.pdf, stopped) == Verification(
+        Verdict.UNDECIDED,
+        ("time_limit",),
+        NOW,
+        permit=shown(session, issued, masked=False),
+        log=IN_LOG,
+        sha256=digest(issued.pdf),
+    )
+
+
+def test_a_signature_is_as_old_as_its_time_stamp_and_else_as_its_signer_says(
+    session: Session, verify: Verify, keys: SoftwareKeyStore
+) -> None:
+    official = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW)
+    authority = keys.open_key("tsa", cases.OPERATIONS_PASSPHRASE, now=NOW)
+    for timestamper, told in (
+        (local_timestamper(authority, lambda: NOW), replace(SIGNATURE, level="B-T")),
+        (None, replace(SIGNATURE, level="B-B", signed_at=(NOW - HOUR).isoformat())),
+    ):
+        pdf = sign_document(PAGE, official, signed_at=NOW - HOUR, timestamper=timestamper)
+        register(session, pdf)
+        found = verify(pdf)
+        assert (found.verdict, found.signature) == (Verdict.GENUINE, told)
+
+
+# What derives from one ----------------------------------------------------------------------------
 
 
 def appended(pdf: bytes) -> bytes:
-    return pdf + b"\n"
+    return pdf + b"\n% catatan\n"
 
 
 def flipped_text(pdf: bytes) -> bytes:
@@ -66,164 +281,307 @@ def saved_anew(pdf: bytes) -> bytes:
     return out.getvalue()
 
 
-def with_a_second_revision(pdf: bytes) -> bytes:
-    writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-    writer.root["/Extra"] = writer.add_object(generic.pdf_string("x"))
-    writer.update_root()
+def with_data_alone(pdf: bytes) -> bytes:
+    """Another document with the permit's attached data."""
     out = io.BytesIO()
-    writer.write(out)
+    with pikepdf.open(io.BytesIO(pdf)) as permit, pikepdf.open(io.BytesIO(PAGE)) as other:
+        data = permit.attachments[PERMIT_DATA].get_file().read_bytes()
+        other.attachments[PERMIT_DATA] = pikepdf.AttachedFileSpec(other, data)
+        other.save(out)
     return out.getvalue()
 
 
-@pytest.mark.parametrize("alter", [appended, flipped_text, saved_anew, with_a_second_revision])
-def test_an_altered_copy_is_altered_and_names_its_original(
-    engine: Engine, sandbox: Sandbox, issued: cases.Issued, alter: Callable[[bytes], bytes]
-) -> None:
-    pdf = alter(issued.pdf)
-    with reading(engine) as session:
-        found = verify_file(session, sandbox, pdf, now=NOW, reader=READER)
-    assert found.verdict == Verdict.ALTERED
-    assert found.permit is not None
-    assert found.permit.number == issued.permit.number
-    assert found.permit.holder == "S*** C****** A********"
-
-
-def test_any_other_pdf_is_unknown_and_rubbish_undecided(
-    engine: Engine, sandbox: Sandbox, issued: cases.Issued
-) -> None:
-    assert verdict_of(engine, sandbox, any_pdf()) == Verdict.UNKNOWN
-    assert verdict_of(engine, sandbox, b"%PDF-1.7 rubbish") == Verdict.UNDECIDED
-
-
-def test_what_is_not_in_the_log_is_not_genuine(
-    engine: Engine, sandbox: Sandbox, issued: cases.Issued
-) -> None:
-    with transaction(engine) as session:
-        entry = session.exec(select(LogEntry)).one()
-        entry.leaf = entry.leaf.replace('"active"', '"voided"')
-    found = verification_of(engine, sandbox, issued.pdf)
-    assert (found.verdict, found.reasons) == (Verdict.UNDECIDED, ("not_in_log",))
-    assert found.log == {"index": 0, "included": False}
-    assert_all_but_the_verdict_is_told(found)
-
-
-def test_a_version_without_a_place_in_the_log_is_not_genuine(
-    engine: Engine, sandbox: Sandbox, issued: cases.Issued
-) -> None:
-    with transaction(engine) as session:
-        session.exec(select(DocumentVersion)).one().log_index = None
-    found = verification_of(engine, sandbox, issued.pdf)
-    assert (found.verdict, found.reasons) == (Verdict.UNDECIDED, ("not_in_log",))
-    assert found.log == {"index": None, "included": False}
-
-
-def test_a_registered_document_whose_signature_does_not_pass_is_not_genuine(
-    engine: Engine, issued: cases.Issued, tmp_path: Path
-) -> None:
-    """The authority that the signature rests on is trusted no more."""
-    strangers = tmp_path / "root.pem"
-    strangers.write_bytes(cases.make_keys(tmp_path / "keys", NOW).folder.joinpath("root.pem").read_bytes())
-    with closing(Sandbox(strangers, seconds=30)) as sandbox:
-        found = verification_of(engine, sandbox, issued.pdf)
-    assert found.verdict == Verdict.UNDECIDED
-    assert found.reasons == ("signature_not_passed", "no_certificate_chain_found")
-    assert found.log == {"index": 0, "included": True}
-    assert_all_but_the_verdict_is_told(found)
-
-
-def test_a_registered_document_that_was_not_examined_is_not_genuine(
-    engine: Engine, key_folder: Path, issued: cases.Issued
-) -> None:
-    with closing(Sandbox(key_folder, seconds=0.001)) as sandbox:
-        found = verification_of(engine, sandbox, issued.pdf)
-    assert (found.verdict, found.signature) == (Verdict.UNDECIDED, None)
-    assert found.reasons in {("time_limit",), ("stopped",)}
-    assert found.log == {"index": 0, "included": True}
-    assert found.permit is not None
-    assert found.checked_at == NOW
-
-
-def verification_of(engine: Engine, sandbox: Sandbox, pdf: bytes) -> Verification:
-    with reading(engine) as session:
-        return verify_file(session, sandbox, pdf, now=NOW, reader=READER)
-
-
-def assert_all_but_the_verdict_is_told(found: Verification) -> None:
-    """The register speaks all the same: what is missing is a proof, not the permit."""
-    assert found.checked_at == NOW
-    assert found.permit is not None
-    assert found.permit.holder == "Siti Contoh, A.Md.Keb."
-    assert found.signature is not None
-    assert found.signature.signer == found.permit.signer
-
-
-@pytest.fixture
-def at_noon() -> Iterator[None]:
-    with time_machine.travel(NOW, tick=True):
-        yield
-
-
-def test_the_contract_over_http(client: TestClient, issued: cases.Issued, at_noon: None) -> None:
-    answer = client.post("/api/v1/verifications", files={"file": ("izin.pdf", issued.pdf)})
-    assert answer.status_code == 200
-    body = answer.json()
-    assert set(body) == {"verdict", "reasons", "permit", "signature", "log", "checked_at"}
-    assert (body["verdict"], body["permit"]["status"]) == ("genuine", "active")
-    assert datetime.fromisoformat(body["checked_at"])
-
-
 @pytest.mark.parametrize(
-    ("data", "status", "code"),
+    ("alter", "found_by", "more"),
     [
-        (b"\xff\xd8\xff\xe0 a photo", 415, "not_a_pdf"),
-        (b"", 422, "invalid_input"),
-        (b"%PDF-" + bytes(20 * 1024 * 1024), 413, "too_large"),
+        (appended, "revision", ["not_whole_file"]),
+        (flipped_text, "signature", ["hash_failure"]),
+        (
+            saved_anew,
+            "signature",
+            [
+                "hash_failure",
+                "container_altered",
+                "not_whole_file",
+                "modified_after_signing",
+                "certification_violated",
+            ],
+        ),
+        (with_data_alone, "data", ["no_signature"]),
     ],
 )
-def test_what_cannot_be_examined_is_refused_with_its_reason(
-    client: TestClient, data: bytes, status: int, code: str
+def test_an_altered_copy_is_altered_and_names_its_original(
+    session: Session,
+    verify: Verify,
+    issued: cases.Issued,
+    alter: Callable[[bytes], bytes],
+    found_by: str,
+    more: list[str],
 ) -> None:
-    answer = client.post("/api/v1/verifications", files={"file": ("x.pdf", data)})
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
-
-
-def test_a_code_shows_public_facts_and_the_status_on_a_day(
-    client: TestClient, issued: cases.Issued, at_noon: None
-) -> None:
-    code = issued.permit.code
-    now = client.get(f"/api/v1/permits/{code}").json()
-    assert (now["status"], now["holder"]) == ("active", "S*** C****** A********")
-    assert "3375014708900000" not in str(now)
-    later = client.get(f"/api/v1/permits/{code}", params={"on": "2031-11-24"}).json()
-    assert later["status"] == "expired"
-    assert client.get("/api/v1/permits/" + "0" * 26).status_code == 404
-
-
-def test_a_number_needs_the_day_of_issue(client: TestClient, issued: cases.Issued, at_noon: None) -> None:
-    number = issued.permit.number
-    let_forms_pass(client)
-
-    def ask(day: str) -> int:
-        form = {"number": number, "issued_on-day": day, "issued_on-month": "11", "issued_on-year": "2026"}
-        return client.post("/verify/number", data=form).status_code
-
-    assert (ask("23"), ask("22"), ask("99")) == (200, 404, 422)
-
-
-def test_the_page_answers_in_words(client: TestClient, issued: cases.Issued, at_noon: None) -> None:
-    let_forms_pass(client)
-    page = client.post("/verify", files={"file": ("izin.pdf", issued.pdf)}).text
-    assert "Asli dan masih berlaku" in page
-    assert (
-        "Genuine and still valid"
-        in client.post(
-            "/verify?lang=en",
-            files={"file": ("izin.pdf", issued.pdf)},
-        ).text
+    pdf = alter(issued.pdf)
+    original = (1, digest(issued.pdf), len(issued.pdf)) if found_by != "data" else ()
+    assert verify(pdf) == Verification(
+        Verdict.ALTERED,
+        ("differs_from_registered", f"derived_by_{found_by}", *more),
+        NOW,
+        permit=shown(session, issued, masked=True),
+        origin=Origin(found_by, *original),
+        sha256=digest(pdf),
     )
 
 
-def test_the_log_shows_its_signed_checkpoint(client: TestClient, issued: cases.Issued) -> None:
-    lines = client.get("/log/checkpoint").text.split("\n")
-    assert lines[:2] == ["testserver/log", "1"]
-    assert lines[4].startswith("\u2014 testserver/log ")
+def test_an_altered_copy_that_cannot_be_read_still_names_its_original(
+    session: Session, verify: Verify, issued: cases.Issued
+) -> None:
+    pdf = issued.pdf + b"%%EOF" * 3
+    broken = Examination(
+        {"readable": False, "report": None, "revisions": [digest(issued.pdf)], "fingerprints": [], "code": ""}
+    )
+    found = verify(pdf, Examiner(Path(), answer=broken))
+    assert found.reasons == ("differs_from_registered", "derived_by_revision", "unreadable")
+
+
+def test_what_a_copy_begins_with_tells_more_than_a_newer_versions_signature(
+    session: Session, verify: Verify, issued: cases.Issued
+) -> None:
+    first, newer = issued.pdf, appended(issued.pdf) + b"%%EOF\n"
+    version = session.exec(select(DocumentVersion)).one()
+    second = version.model_dump(exclude={"id", "log_index"}) | {"version": 2, "size": len(newer)}
+    session.add(DocumentVersion(**second | {"sha256": digest(newer)}))
+    session.flush()
+    for pdf, origin in (
+        (first + b" ", Origin("revision", 1, digest(first), len(first))),
+        (newer + b" ", Origin("revision", 2, digest(newer), len(newer))),
+        (flipped_text(first), Origin("signature", 2, digest(newer), len(newer))),
+    ):
+        assert verify(pdf).origin == origin
+
+
+# What does not ------------------------------------------------------------------------------------
+
+
+def test_any_other_pdf_is_unknown_and_rubbish_undecided(verify: Verify) -> None:
+    for pdf, verdict, reason in (
+        (pdf_file(), Verdict.UNKNOWN, "not_issued_here"),
+        (b"%PDF-1.7 rubbish", Verdict.UNDECIDED, "unreadable"),
+    ):
+        assert verify(pdf) == Verification(verdict, (reason,), NOW, sha256=digest(pdf))
+
+
+def test_what_others_signed_is_unknown(verify: Verify, keys: SoftwareKeyStore) -> None:
+    theirs = sign_page(STRANGER.official)
+    seal = keys.open_key("seal", cases.OPERATIONS_PASSPHRASE, now=NOW)
+    for pdf in (theirs, sign_again(theirs, seal, "Segel")):
+        assert verify(pdf) == Verification(
+            Verdict.UNKNOWN, ("not_issued_here", "outside_signature"), NOW, sha256=digest(pdf)
+        )
+
+
+def test_an_officials_signature_on_what_nobody_registered_is_an_alarm_and_the_seals_is_none(
+    verify: Verify, keys: SoftwareKeyStore
+) -> None:
+    seal = keys.open_key("seal", cases.OPERATIONS_PASSPHRASE, now=NOW)
+    official = keys.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=NOW)
+    sealed = sign_again(PAGE, seal, "Segel")
+    theirs = sign_page(STRANGER.official)
+    for pdf, reason in (
+        (sealed, "sealed_here"),
+        (sign_again(PAGE, official, "Pejabat"), "signed_but_not_registered"),
+        (sign_again(sealed, official, "Pejabat"), "signed_but_not_registered"),
+        (sign_again(theirs, official, "Pejabat"), "signed_but_not_registered"),
+    ):
+        with structlog.testing.capture_logs() as logged:
+            found = verify(pdf)
+        assert found == Verification(Verdict.UNKNOWN, ("not_issued_here", reason), NOW, sha256=digest(pdf))
+        alarm = {"event": reason, "sha256": digest(pdf), "log_level": "error"}
+        assert logged == ([] if reason == "sealed_here" else [alarm])
+
+
+def test_an_examination_that_was_stopped_decides_nothing_and_is_logged_with_the_files_hash(
+    verify: Verify, key_folder: Path
+) -> None:
+    before = counted(Verdict.UNDECIDED)
+    with structlog.testing.capture_logs() as logged:
+        found = verify(pdf_file(), Examiner(key_folder, answer=Examination(None, "memory_limit")))
+    assert found == Verification(Verdict.UNDECIDED, ("memory_limit",), NOW, sha256=digest(pdf_file()))
+    assert logged == [
+        {
+            "event": "examination_stopped",
+            "reason": "memory_limit",
+            "sha256": digest(pdf_file()),
+            "size": len(pdf_file()),
+            "log_level": "warning",
+        }
+    ]
+    assert counted(Verdict.UNDECIDED) == before + 1
+
+
+STATEMENT: dict[str, Any] = {
+    "kind": "verification_receipt", "v": 1, "service": "https://izin.contoh.invalid",
+    "checked_at": "2026-11-23T03:00:00Z", "asked": {"code": "0" * 26}, "verdict": "registered", "reasons": [],
+    "policy": None, "permit": None, "signature": None, "log": None,
+}  # fmt: skip
+
+
+def test_a_receipt_of_ours_is_one_until_its_seal_can_no_longer_be_judged(
+    verify: Verify, keys: SoftwareKeyStore
+) -> None:
+    seal = keys.open_key("seal", cases.OPERATIONS_PASSPHRASE, now=NOW)
+    receipt = seal_statement(STATEMENT, seal, signed_at=NOW, timestamper=None)
+    assert verify(receipt) == Verification(
+        Verdict.RECEIPT, ("sealed_here", "signature_passed"), NOW, receipt=STATEMENT, sha256=digest(receipt)
+    )
+    later = NOW + 4 * 365 * DAY
+    assert verify(receipt, at=later) == Verification(
+        Verdict.UNDECIDED, ("try_later",), later, sha256=digest(receipt)
+    )
+
+
+# Each signature -----------------------------------------------------------------------------------
+
+
+def test_each_signature_is_told_as_ours_or_not(
+    session: Session, examiner: Examiner, issued: cases.Issued
+) -> None:
+    countersigned = sign_again(issued.pdf, STRANGER.official, "Kedua")
+    for pdf, told in (
+        (issued.pdf, [("TandaTangan", True)]),
+        (countersigned, [("TandaTangan", True), ("Kedua", False)]),
+        (sign_again(PAGE, STRANGER.official, "Pertama"), [("Pertama", False)]),
+        (PAGE, []),
+    ):
+        found = verify_file(session, examiner, pdf, now=NOW, reader=READER)
+        assert [(each.field_name, each.ours) for each in found.signatures] == told
+
+
+def test_of_a_file_full_of_signatures_the_first_are_told(
+    session: Session, examiner: Examiner, issued: cases.Issued
+) -> None:
+    findings = dict(examiner.examine(sign_page(STRANGER.official), NOW).findings or {})
+    (signature,) = findings["report"]["signatures"]
+    findings["report"]["signatures"] = [
+        signature | {"field_name": str(number)} for number in range(MAX_SIGNATURES + 1)
+    ]
+    examiner.answer = Examination(findings)
+    found = verify_file(session, examiner, PAGE, now=NOW, reader=READER)
+    assert [each.field_name for each in found.signatures] == [str(number) for number in range(MAX_SIGNATURES)]
+
+
+# How a file is examined ---------------------------------------------------------------------------
+
+READ = Examination({"readable": False, "report": None, "revisions": [], "fingerprints": [], "code": None})
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    (tmp_path / "penerbit.crl").write_bytes(b"their list")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("signed_by", "level", "has_lists", "lists", "by_others"),
+    [
+        ("here", "B-T", True, "ours", False),
+        ("bsre", "B-T", True, "both", True),
+        ("bsre", "B-T", False, "none", True),
+        ("bsre", "B-LTA", False, "ours", True),
+    ],
+)
+def test_a_document_is_judged_by_the_authorities_of_whoever_the_register_says_signed_it(
+    session: Session,
+    verify: Verify,
+    issued: cases.Issued,
+    outside: Path,
+    signed_by: str,
+    level: str,
+    has_lists: bool,
+    lists: str,
+    by_others: bool,
+) -> None:
+    session.exec(select(Permit)).one().signed_by = signed_by
+    register(session, issued.pdf, level=level)
+    examiner = Examiner(outside, outside if has_lists else None, answer=READ)
+    verify(issued.pdf, examiner)
+    ours = current_lists(session)
+    expected = {"none": [], "ours": ours, "both": [*ours, b"their list"]}[lists]
+    assert examiner.asked == [{"at": NOW, "crls": expected, "by_others": by_others, "detailed": False}]
+    assert ours
+
+
+def test_what_nobody_registered_is_judged_by_our_own_lists_each_time(
+    session: Session, verify: Verify, outside: Path
+) -> None:
+    examiner = Examiner(outside, outside, answer=READ)
+    verify(PAGE, examiner)
+    verify(PAGE, examiner)
+    ours = {"at": NOW, "crls": current_lists(session), "by_others": False, "detailed": False}
+    assert examiner.asked == [ours, ours]
+
+
+def test_a_registered_document_is_examined_anew_when_what_judges_it_changes(
+    session: Session, verify: Verify, issued: cases.Issued, key_folder: Path
+) -> None:
+    examiner = Examiner(key_folder, answer=READ)
+
+    def asked(pdf: bytes = issued.pdf) -> int:
+        verify(pdf, examiner)
+        return len(examiner.asked)
+
+    assert (asked(), asked()) == (1, 1)
+    newest = current_lists(session)
+    newer = {"number": 2, "this_update": NOW, "next_update": NOW + DAY}
+    session.add(RevocationList(issuer="issuing", der=b"a newer list", **newer))
+    assert newest != current_lists(session)
+    assert (asked(), asked()) == (2, 2)
+    session.exec(select(Permit)).one().signed_by = "bsre"
+    register(session, issued.pdf, level="B-LTA")  # So that the lists stay the same.
+    assert (asked(), asked()) == (3, 3)
+    register(session, PAGE)
+    assert (asked(PAGE), asked(PAGE)) == (4, 4)
+
+
+def test_a_report_is_asked_for_each_time_and_passed_on(
+    session: Session, issued: cases.Issued, key_folder: Path
+) -> None:
+    report = {"policy": {"name": "canting-validation"}, "etsi": "<ValidationReport/>"}
+    for pdf in (issued.pdf, PAGE):
+        examiner = Examiner(key_folder, answer=Examination({**(READ.findings or {}), **report}))
+        for _ in range(2):
+            found = verify_file(session, examiner, pdf, now=NOW, reader=READER, detailed=True)
+        assert (found.policy, found.etsi) == (report["policy"], report["etsi"])
+        assert [each["detailed"] for each in examiner.asked] == [True, True]
+
+
+# Looking a permit up ------------------------------------------------------------------------------
+
+
+def test_a_code_or_a_number_with_its_day_shows_the_masked_permit_as_it_was_on_a_day(
+    shared_engine: Engine, session: Session, issued: cases.Issued
+) -> None:
+    permit, later = issued.permit, NOW + 3 * DAY
+    head = actor_of(session, session.get_one(User, permit.signer_id))
+    suspend_permit(session, permit.id, reason_code="sanction", remark="Uji", actor=head, now=NOW + 2 * DAY)
+    expected = {
+        on: public_permit(
+            session, session.get_one(Permit, permit.id),
+            moment=moment_of(on, later), language="en", base_url=READER.base_url, masked=True,
+        )
+        for on in (None, date(2026, 11, 22), NEXT_DAY)
+    }  # fmt: skip
+    assert [each.status for each in expected.values()] == ["suspended", "not_yet_valid", "active"]
+    for on, answer in expected.items():
+        found = look_up_number(session, permit.number, ISSUED_ON, now=later, reader=READER, on=on)
+        assert found == answer
+    assert look_up_number(session, permit.number, NEXT_DAY, now=later, reader=READER) is None
+    on = date(2026, 11, 22)
+    assert look_up_code(shared_engine, permit.code, now=NOW, reader=READER, on=on) == expected[on]
+    assert look_up_code(shared_engine, permit.code, now=NOW, reader=READER) == shown(
+        session, issued, masked=True
+    )
+    assert look_up_code(shared_engine, "0" * 26, now=NOW, reader=READER) is None
+
+
+def test_a_day_is_judged_at_its_end_in_the_city_and_today_as_it_stands() -> None:
+    end = datetime(2026, 11, 24, 16, 59, 59, 999999, tzinfo=UTC)
+    assert (moment_of(None, NOW), moment_of(ISSUED_ON, NOW)) == (NOW, NOW)
+    assert moment_of(NEXT_DAY, NOW) == end
