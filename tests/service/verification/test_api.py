@@ -1,15 +1,14 @@
 """The doors of verification over HTTP: the contract, the pages, and what is refused."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import cases
 import pytest
 import time_machine
 from factories import let_forms_pass
 from fastapi.testclient import TestClient
-
-NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+from pki import NOW
 
 
 @pytest.fixture

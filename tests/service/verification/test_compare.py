@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 import cases
 import pytest
@@ -13,7 +13,17 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.verification.compare import Match, PaperSays, compare_paper, same_name, same_text
+from service.errors import FieldProblem, InvalidInput
+from service.permits.models import Permit
+from service.verification.compare import (
+    Comparison,
+    Match,
+    PaperSays,
+    compare_paper,
+    require_something,
+    same_name,
+    same_text,
+)
 from service.verification.intake import COMPARISONS_OF_ADDRESS, COMPARISONS_OF_PERMIT
 
 ISSUED_ON = {"issued_on-day": "23", "issued_on-month": "11", "issued_on-year": "2026"}
@@ -121,6 +131,42 @@ def test_each_fact_is_told_apart_and_what_is_not_registered_is_not_listed(issued
         "nik": Match.NOT_LISTED,
     }
     assert compare_paper(issued.permit, PaperSays()).every == []
+
+
+def test_a_permit_without_an_end_lists_no_day_and_other_facts_are_told_in_its_own_words(
+    issued: cases.Issued,
+) -> None:
+    """The register's Indonesian words are on every paper, and a holder's name is compared as one."""
+    value = {"id": "Fasilitas kesehatan", "en": "Health facility"}
+    kind = {"key": "practice_kind", "label": {"id": "Tempat", "en": "Place"}, "value": value}
+    permit = Permit(**issued.permit.model_dump() | {"valid_until": None, "public_facts": [kind]})
+    for typed, outcome in (("fasilitas kesehatan", Match.MATCHES), ("health facility", Match.DIFFERS)):
+        paper = PaperSays(valid_until=date(2031, 11, 22), facts={"practice_kind": typed})
+        assert compare_paper(permit, paper) == Comparison(None, Match.NOT_LISTED, {"practice_kind": outcome})
+
+
+def test_a_comparison_agrees_only_when_all_that_was_typed_matches() -> None:
+    same, other = Match.MATCHES, Match.DIFFERS
+    for comparison, every, agrees in (
+        (Comparison(same, None, {}), [same], True),
+        (Comparison(same, same, {"a": same}), [same, same, same], True),
+        (Comparison(same, other, {}), [same, other], False),
+        (Comparison(None, None, {"a": same, "b": Match.NOT_LISTED}), [same, Match.NOT_LISTED], False),
+    ):
+        assert (comparison.every, comparison.agrees) == (every, agrees)
+
+
+def test_who_typed_nothing_is_told_so_at_the_first_field_in_both_languages() -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        require_something(PaperSays())
+    sentences = (
+        "Ketik sedikitnya satu keterangan seperti pada surat.",
+        "Type at least one fact as on the paper.",
+    )
+    assert (refusal.value.message_id, refusal.value.message_en) == sentences
+    assert refusal.value.problems == (FieldProblem("holder", "required", *sentences),)
+    for paper in (PaperSays(""), PaperSays(valid_until=date(2031, 11, 22)), PaperSays(facts={"x": "y"})):
+        require_something(paper)
 
 
 # The doors ----------------------------------------------------------------------------------------

@@ -3,10 +3,8 @@
 One permit is issued for all tests of this file; what a test changes in its register is rolled back.
 """
 
-import hashlib
 import io
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,8 +14,9 @@ import cases
 import pikepdf
 import pytest
 import structlog
+from examining import READER, Examiner, Verify, digest, register
 from factories import actor_of, pdf_file
-from pki import make_pki
+from pki import NOW, make_pki
 from prometheus_client import REGISTRY
 from signed_pages import one_page, sign_again, sign_page
 from sqlalchemy import Engine
@@ -26,21 +25,13 @@ from sqlmodel import Session, select
 from keys.software import SoftwareKeyStore
 from keys.timestamp import local_timestamper
 from service.accounts.models import User
-from service.database import open_engine, transaction
 from service.permits.models import DocumentVersion, Permit
 from service.permits.register import PublicPermit, public_permit
 from service.permits.revoke import suspend_permit
-from service.pki.models import RevocationList
-from service.pki.publish import publish_list
-from service.pki.register import current_lists, record_folder
-from service.storage import open_storage
 from service.transparency.models import LogEntry
 from service.verification.examination import Examination
-from service.verification.examiner import examine, read_anchors
-from service.verification.sandbox import Sandbox
 from service.verification.verify import (
     Origin,
-    Reader,
     SignatureFacts,
     Verdict,
     Verification,
@@ -54,92 +45,17 @@ from signing.provenance import MAX_SIGNATURES
 from signing.sign import sign_document
 from signing.statement import seal_statement
 
-NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-READER = Reader("en", "https://izin.contoh.invalid")
 ISSUED_ON, NEXT_DAY = date(2026, 11, 23), date(2026, 11, 24)
 STRANGER = make_pki()
 """Another agency: nothing of it is known here."""
 PAGE = one_page()
 
 
-class Examiner(Sandbox):
-    """Examines in the process of the test, or answers what it is told; it keeps what it was asked.
-
-    The limits of the real sandbox have tests of their own.
-    """
-
-    def __init__(self, anchors: Path, outside: Path | None = None, *, answer: Examination | None = None):
-        super().__init__(anchors, outside)
-        self.answer = answer
-        self.asked: list[dict[str, Any]] = []
-
-    def examine(
-        self,
-        pdf: bytes,
-        at: datetime,
-        crls: Sequence[bytes] = (),
-        *,
-        by_others: bool = False,
-        detailed: bool = False,
-    ) -> Examination:
-        self.asked.append({"at": at, "crls": list(crls), "by_others": by_others, "detailed": detailed})
-        if self.answer is not None:
-            return self.answer
-        findings = examine(pdf, read_anchors(self.anchors), at, crls)
-        return Examination(json.loads(json.dumps(findings, default=datetime.isoformat)))
-
-
-@pytest.fixture(scope="module")
-def keys(key_folder: Path) -> SoftwareKeyStore:
-    return SoftwareKeyStore(key_folder)
-
-
-@pytest.fixture(scope="module")
-def shared_engine(new_database: Callable[[], str], keys: SoftwareKeyStore) -> Iterator[Engine]:
-    """A register that knows its certificates and has published its revocation lists."""
-    engine = open_engine(new_database())
-    with transaction(engine) as session:
-        record_folder(session, keys, NOW)
-        publish_list(session, "issuing", keys.open_key("issuing", cases.OPERATIONS_PASSPHRASE, now=NOW), NOW)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(scope="module")
-def issued(
-    shared_engine: Engine, keys: SoftwareKeyStore, tmp_path_factory: pytest.TempPathFactory
-) -> cases.Issued:
-    storage = open_storage(tmp_path_factory.mktemp("storage").as_uri())
-    return cases.issue_one(shared_engine, keys, storage, READER.base_url, NOW)
-
-
-@pytest.fixture
-def examiner(key_folder: Path) -> Examiner:
-    return Examiner(key_folder)
-
-
-Verify = Callable[..., Verification]
-
-
-@pytest.fixture
-def verify(session: Session, examiner: Examiner, issued: cases.Issued) -> Verify:
-    """Verify by the register with one permit in it, and leave out the signatures one by one."""
-
-    def verify(pdf: bytes, sandbox: Sandbox = examiner, at: datetime = NOW) -> Verification:
-        return replace(verify_file(session, sandbox, pdf, now=at, reader=READER), signatures=())
-
-    return verify
-
-
-def shown(session: Session, issued: cases.Issued, *, masked: bool) -> PublicPermit:
+def shown(session: Session, issued_once: cases.Issued, *, masked: bool) -> PublicPermit:
     return public_permit(
-        session, issued.permit, moment=NOW, language="en", base_url=READER.base_url, masked=masked
+        session, issued_once.permit, moment=NOW, language="en", base_url=READER.base_url, masked=masked
     )
-
-
-def digest(pdf: bytes) -> str:
-    return hashlib.sha256(pdf).hexdigest()
 
 
 def counted(verdict: Verdict) -> float:
@@ -160,29 +76,22 @@ SIGNATURE = SignatureFacts(
 IN_LOG = {"index": 0, "included": True}
 
 
-def register(session: Session, pdf: bytes, **more: Any) -> None:
-    """Let the register's one version be of other bytes."""
-    version = session.exec(select(DocumentVersion)).one()
-    version.sqlmodel_update({"sha256": digest(pdf), **more})
-    session.flush()
-
-
-def test_the_exact_copy_is_genuine(session: Session, verify: Verify, issued: cases.Issued) -> None:
+def test_the_exact_copy_is_genuine(session: Session, verify: Verify, issued_once: cases.Issued) -> None:
     before = counted(Verdict.GENUINE)
-    assert verify(issued.pdf) == Verification(
+    assert verify(issued_once.pdf) == Verification(
         Verdict.GENUINE,
         ("registered", "signature_passed", "in_log"),
         NOW,
-        permit=shown(session, issued, masked=False),
+        permit=shown(session, issued_once, masked=False),
         signature=SIGNATURE,
         log=IN_LOG,
-        sha256=digest(issued.pdf),
+        sha256=digest(issued_once.pdf),
     )
     assert counted(Verdict.GENUINE) == before + 1
 
 
 def test_what_is_not_in_the_log_is_not_genuine(
-    session: Session, verify: Verify, issued: cases.Issued
+    session: Session, verify: Verify, issued_once: cases.Issued
 ) -> None:
     """The register speaks all the same: what is missing is a proof, not the permit."""
     entry = session.exec(select(LogEntry)).one()
@@ -191,39 +100,39 @@ def test_what_is_not_in_the_log_is_not_genuine(
         Verdict.UNDECIDED,
         ("not_in_log",),
         NOW,
-        permit=shown(session, issued, masked=False),
+        permit=shown(session, issued_once, masked=False),
         signature=SIGNATURE,
         log={"index": 0, "included": False},
-        sha256=digest(issued.pdf),
+        sha256=digest(issued_once.pdf),
     )
-    assert verify(issued.pdf) == expected
-    register(session, issued.pdf, log_index=None)
-    assert verify(issued.pdf) == replace(expected, log={"index": None, "included": False})
+    assert verify(issued_once.pdf) == expected
+    register(session, issued_once.pdf, log_index=None)
+    assert verify(issued_once.pdf) == replace(expected, log={"index": None, "included": False})
 
 
 def test_a_registered_document_whose_signature_does_not_pass_is_not_genuine(
-    session: Session, verify: Verify, issued: cases.Issued, tmp_path: Path
+    session: Session, verify: Verify, issued_once: cases.Issued, tmp_path: Path
 ) -> None:
     """The authority that the signature rests on is trusted no more."""
     strangers = cases.make_keys(tmp_path / "keys", NOW).folder
-    assert verify(issued.pdf, Examiner(strangers)) == Verification(
+    assert verify(issued_once.pdf, Examiner(strangers)) == Verification(
         Verdict.UNDECIDED,
         ("signature_not_passed", "no_certificate_chain_found"),
         NOW,
-        permit=shown(session, issued, masked=False),
+        permit=shown(session, issued_once, masked=False),
         signature=replace(SIGNATURE, indication="INDETERMINATE", sub_indication="NO_CERTIFICATE_CHAIN_FOUND"),
         log=IN_LOG,
-        sha256=digest(issued.pdf),
+        sha256=digest(issued_once.pdf),
     )
 
 
 def test_a_registered_document_that_cannot_be_read_is_not_genuine(
-    session: Session, verify: Verify, issued: cases.Issued
+    session: Session, verify: Verify, issued_once: cases.Issued
 ) -> None:
     register(session, b"%PDF-1.7 rubbish")
     found = verify(b"%PDF-1.7 rubbish")
     assert (found.verdict, found.reasons) == (Verdict.UNDECIDED, ("signature_not_passed", "unreadable"))
-    assert (found.permit, found.signature) == (shown(session, issued, masked=False), None)
+    assert (found.permit, found.signature) == (shown(session, issued_once, masked=False), None)
 
 
 def test_a_registered_document_that_nobody_signed_is_not_genuine(session: Session, verify: Verify) -> None:
@@ -234,16 +143,16 @@ def test_a_registered_document_that_nobody_signed_is_not_genuine(session: Sessio
 
 
 def test_a_registered_document_that_was_not_examined_is_not_genuine(
-    session: Session, verify: Verify, issued: cases.Issued, key_folder: Path
+    session: Session, verify: Verify, issued_once: cases.Issued, key_folder: Path
 ) -> None:
     stopped = Examiner(key_folder, answer=Examination(None, "time_limit"))
-    assert verify(issued.pdf, stopped) == Verification(
+    assert verify(issued_once.pdf, stopped) == Verification(
         Verdict.UNDECIDED,
         ("time_limit",),
         NOW,
-        permit=shown(session, issued, masked=False),
+        permit=shown(session, issued_once, masked=False),
         log=IN_LOG,
-        sha256=digest(issued.pdf),
+        sha256=digest(issued_once.pdf),
     )
 
 
@@ -313,38 +222,44 @@ def with_data_alone(pdf: bytes) -> bytes:
 def test_an_altered_copy_is_altered_and_names_its_original(
     session: Session,
     verify: Verify,
-    issued: cases.Issued,
+    issued_once: cases.Issued,
     alter: Callable[[bytes], bytes],
     found_by: str,
     more: list[str],
 ) -> None:
-    pdf = alter(issued.pdf)
-    original = (1, digest(issued.pdf), len(issued.pdf)) if found_by != "data" else ()
+    pdf = alter(issued_once.pdf)
+    original = (1, digest(issued_once.pdf), len(issued_once.pdf)) if found_by != "data" else ()
     assert verify(pdf) == Verification(
         Verdict.ALTERED,
         ("differs_from_registered", f"derived_by_{found_by}", *more),
         NOW,
-        permit=shown(session, issued, masked=True),
+        permit=shown(session, issued_once, masked=True),
         origin=Origin(found_by, *original),
         sha256=digest(pdf),
     )
 
 
 def test_an_altered_copy_that_cannot_be_read_still_names_its_original(
-    session: Session, verify: Verify, issued: cases.Issued
+    session: Session, verify: Verify, issued_once: cases.Issued
 ) -> None:
-    pdf = issued.pdf + b"%%EOF" * 3
+    pdf = issued_once.pdf + b"%%EOF" * 3
     broken = Examination(
-        {"readable": False, "report": None, "revisions": [digest(issued.pdf)], "fingerprints": [], "code": ""}
+        {
+            "readable": False,
+            "report": None,
+            "revisions": [digest(issued_once.pdf)],
+            "fingerprints": [],
+            "code": "",
+        }
     )
     found = verify(pdf, Examiner(Path(), answer=broken))
     assert found.reasons == ("differs_from_registered", "derived_by_revision", "unreadable")
 
 
 def test_what_a_copy_begins_with_tells_more_than_a_newer_versions_signature(
-    session: Session, verify: Verify, issued: cases.Issued
+    session: Session, verify: Verify, issued_once: cases.Issued
 ) -> None:
-    first, newer = issued.pdf, appended(issued.pdf) + b"%%EOF\n"
+    first, newer = issued_once.pdf, appended(issued_once.pdf) + b"%%EOF\n"
     version = session.exec(select(DocumentVersion)).one()
     second = version.model_dump(exclude={"id", "log_index"}) | {"version": 2, "size": len(newer)}
     session.add(DocumentVersion(**second | {"sha256": digest(newer)}))
@@ -441,11 +356,11 @@ def test_a_receipt_of_ours_is_one_until_its_seal_can_no_longer_be_judged(
 
 
 def test_each_signature_is_told_as_ours_or_not(
-    session: Session, examiner: Examiner, issued: cases.Issued
+    session: Session, examiner: Examiner, issued_once: cases.Issued
 ) -> None:
-    countersigned = sign_again(issued.pdf, STRANGER.official, "Kedua")
+    countersigned = sign_again(issued_once.pdf, STRANGER.official, "Kedua")
     for pdf, told in (
-        (issued.pdf, [("TandaTangan", True)]),
+        (issued_once.pdf, [("TandaTangan", True)]),
         (countersigned, [("TandaTangan", True), ("Kedua", False)]),
         (sign_again(PAGE, STRANGER.official, "Pertama"), [("Pertama", False)]),
         (PAGE, []),
@@ -455,7 +370,7 @@ def test_each_signature_is_told_as_ours_or_not(
 
 
 def test_of_a_file_full_of_signatures_the_first_are_told(
-    session: Session, examiner: Examiner, issued: cases.Issued
+    session: Session, examiner: Examiner, issued_once: cases.Issued
 ) -> None:
     findings = dict(examiner.examine(sign_page(STRANGER.official), NOW).findings or {})
     (signature,) = findings["report"]["signatures"]
@@ -467,98 +382,13 @@ def test_of_a_file_full_of_signatures_the_first_are_told(
     assert [each.field_name for each in found.signatures] == [str(number) for number in range(MAX_SIGNATURES)]
 
 
-# How a file is examined ---------------------------------------------------------------------------
-
-READ = Examination({"readable": False, "report": None, "revisions": [], "fingerprints": [], "code": None})
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    (tmp_path / "penerbit.crl").write_bytes(b"their list")
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("signed_by", "level", "has_lists", "lists", "by_others"),
-    [
-        ("here", "B-T", True, "ours", False),
-        ("bsre", "B-T", True, "both", True),
-        ("bsre", "B-T", False, "none", True),
-        ("bsre", "B-LTA", False, "ours", True),
-    ],
-)
-def test_a_document_is_judged_by_the_authorities_of_whoever_the_register_says_signed_it(
-    session: Session,
-    verify: Verify,
-    issued: cases.Issued,
-    outside: Path,
-    signed_by: str,
-    level: str,
-    has_lists: bool,
-    lists: str,
-    by_others: bool,
-) -> None:
-    session.exec(select(Permit)).one().signed_by = signed_by
-    register(session, issued.pdf, level=level)
-    examiner = Examiner(outside, outside if has_lists else None, answer=READ)
-    verify(issued.pdf, examiner)
-    ours = current_lists(session)
-    expected = {"none": [], "ours": ours, "both": [*ours, b"their list"]}[lists]
-    assert examiner.asked == [{"at": NOW, "crls": expected, "by_others": by_others, "detailed": False}]
-    assert ours
-
-
-def test_what_nobody_registered_is_judged_by_our_own_lists_each_time(
-    session: Session, verify: Verify, outside: Path
-) -> None:
-    examiner = Examiner(outside, outside, answer=READ)
-    verify(PAGE, examiner)
-    verify(PAGE, examiner)
-    ours = {"at": NOW, "crls": current_lists(session), "by_others": False, "detailed": False}
-    assert examiner.asked == [ours, ours]
-
-
-def test_a_registered_document_is_examined_anew_when_what_judges_it_changes(
-    session: Session, verify: Verify, issued: cases.Issued, key_folder: Path
-) -> None:
-    examiner = Examiner(key_folder, answer=READ)
-
-    def asked(pdf: bytes = issued.pdf) -> int:
-        verify(pdf, examiner)
-        return len(examiner.asked)
-
-    assert (asked(), asked()) == (1, 1)
-    newest = current_lists(session)
-    newer = {"number": 2, "this_update": NOW, "next_update": NOW + DAY}
-    session.add(RevocationList(issuer="issuing", der=b"a newer list", **newer))
-    assert newest != current_lists(session)
-    assert (asked(), asked()) == (2, 2)
-    session.exec(select(Permit)).one().signed_by = "bsre"
-    register(session, issued.pdf, level="B-LTA")  # So that the lists stay the same.
-    assert (asked(), asked()) == (3, 3)
-    register(session, PAGE)
-    assert (asked(PAGE), asked(PAGE)) == (4, 4)
-
-
-def test_a_report_is_asked_for_each_time_and_passed_on(
-    session: Session, issued: cases.Issued, key_folder: Path
-) -> None:
-    report = {"policy": {"name": "canting-validation"}, "etsi": "<ValidationReport/>"}
-    for pdf in (issued.pdf, PAGE):
-        examiner = Examiner(key_folder, answer=Examination({**(READ.findings or {}), **report}))
-        for _ in range(2):
-            found = verify_file(session, examiner, pdf, now=NOW, reader=READER, detailed=True)
-        assert (found.policy, found.etsi) == (report["policy"], report["etsi"])
-        assert [each["detailed"] for each in examiner.asked] == [True, True]
-
-
 # Looking a permit up ------------------------------------------------------------------------------
 
 
 def test_a_code_or_a_number_with_its_day_shows_the_masked_permit_as_it_was_on_a_day(
-    shared_engine: Engine, session: Session, issued: cases.Issued
+    shared_engine: Engine, session: Session, issued_once: cases.Issued
 ) -> None:
-    permit, later = issued.permit, NOW + 3 * DAY
+    permit, later = issued_once.permit, NOW + 3 * DAY
     head = actor_of(session, session.get_one(User, permit.signer_id))
     suspend_permit(session, permit.id, reason_code="sanction", remark="Uji", actor=head, now=NOW + 2 * DAY)
     expected = {
@@ -576,7 +406,7 @@ def test_a_code_or_a_number_with_its_day_shows_the_masked_permit_as_it_was_on_a_
     on = date(2026, 11, 22)
     assert look_up_code(shared_engine, permit.code, now=NOW, reader=READER, on=on) == expected[on]
     assert look_up_code(shared_engine, permit.code, now=NOW, reader=READER) == shown(
-        session, issued, masked=True
+        session, issued_once, masked=True
     )
     assert look_up_code(shared_engine, "0" * 26, now=NOW, reader=READER) is None
 
