@@ -53,6 +53,8 @@ def at_noon(now: datetime) -> Iterator[None]:
         ("Umar Ma’ruf", "Umar Ma'ruf"),
         ("CV. Contoh-Jaya", "CV Contoh Jaya"),
         ("H", "H"),
+        ("Bagas", "dr. Bagas"),
+        ("Ｓｉｔｉ Contoh", "Siti Contoh"),
     ],
 )
 def test_ways_of_writing_one_name_match(typed: str, registered: str) -> None:
@@ -77,6 +79,7 @@ def test_ways_of_writing_one_name_match(typed: str, registered: str) -> None:
         ("Siti Contoh, M.Pd.", "Siti Contoh, S.Pd., M.Pd."),
         ("PT Contoh Jaya", "CV Contoh Jaya"),
         ("", "Siti Contoh"),
+        ("", "H"),
         ("H.", "H. Contoh"),
     ],
 )
@@ -103,6 +106,8 @@ def test_two_names_match_only_when_their_letters_are_the_same(one: str, other: s
         ("Jalan Contoh Nomor 7", "Jalan Contoh Nomor 17", False),
         ("Jalan Contoh 1 23", "Jalan Contoh 12 3", False),
         ("Gang Contoh Nomor 7", "Jalan Contoh Nomor 7", False),
+        ("Jalan Contoh 0", "Jalan Contoh Nomor 00", True),
+        ("Jalan Contoh Nomor 10", "Jalan Contoh Nomor 1", False),
         ("BB02", "BB0002", False),
         ("", "Medono", False),
     ],

@@ -171,6 +171,22 @@ def test_a_signature_is_as_old_as_its_time_stamp_and_else_as_its_signer_says(
         assert (found.verdict, found.signature) == (Verdict.GENUINE, told)
 
 
+def suspend(session: Session, permit: Permit, since: datetime) -> None:
+    head = actor_of(session, session.get_one(User, permit.signer_id))
+    suspend_permit(session, permit.id, reason_code="sanction", remark="Uji", actor=head, now=since)
+
+
+def test_the_document_of_a_suspended_permit_is_genuine_and_the_answer_says_why_it_is_suspended(
+    session: Session, verify: Verify, issued_once: cases.Issued
+) -> None:
+    suspend(session, issued_once.permit, NOW + HOUR)
+    for pdf, verdict in ((issued_once.pdf, Verdict.GENUINE), (appended(issued_once.pdf), Verdict.ALTERED)):
+        found = verify(pdf, at=NOW + 2 * HOUR)
+        assert found.permit is not None
+        assert (found.verdict, found.permit.status) == (verdict, "suspended")
+        assert (found.permit.status_since, found.permit.reason) == (NOW + HOUR, "Administrative sanction")
+
+
 # What derives from one ----------------------------------------------------------------------------
 
 
@@ -389,8 +405,7 @@ def test_a_code_or_a_number_with_its_day_shows_the_masked_permit_as_it_was_on_a_
     shared_engine: Engine, session: Session, issued_once: cases.Issued
 ) -> None:
     permit, later = issued_once.permit, NOW + 3 * DAY
-    head = actor_of(session, session.get_one(User, permit.signer_id))
-    suspend_permit(session, permit.id, reason_code="sanction", remark="Uji", actor=head, now=NOW + 2 * DAY)
+    suspend(session, permit, NOW + 2 * DAY)
     expected = {
         on: public_permit(
             session, session.get_one(Permit, permit.id),
