@@ -155,8 +155,8 @@ def _written_out(text: str) -> list[str]:
     before = ""
     for word in _words(text):
         full = _ABBREVIATIONS.get(word, word)
-        if before in _LEADING_ZEROS_AFTER and full.isdigit():
-            full = full.lstrip("0") or "0"
+        if before in _LEADING_ZEROS_AFTER and full.isdecimal():
+            full = str(int(full))
         if full != "nomor":
             words.append(full)
         before = full

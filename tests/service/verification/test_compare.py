@@ -54,6 +54,7 @@ def at_noon(now: datetime) -> Iterator[None]:
         ("CV. Contoh-Jaya", "CV Contoh Jaya"),
         ("H", "H"),
         ("Bagas", "dr. Bagas"),
+        ("Bagas Contoh", "Prof. Dr. Bagas Contoh"),
         ("Ｓｉｔｉ Contoh", "Siti Contoh"),
     ],
 )
@@ -80,6 +81,7 @@ def test_ways_of_writing_one_name_match(typed: str, registered: str) -> None:
         ("PT Contoh Jaya", "CV Contoh Jaya"),
         ("", "Siti Contoh"),
         ("", "H"),
+        ("Dr. Bagas Contoh", "Prof. Dr. Bagas Contoh"),
         ("H.", "H. Contoh"),
     ],
 )
