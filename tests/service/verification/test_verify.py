@@ -38,10 +38,8 @@ from service.verification.verify import (
     look_up_code,
     look_up_number,
     moment_of,
-    verify_file,
 )
 from signing.pdfa import PERMIT_DATA
-from signing.provenance import MAX_SIGNATURES
 from signing.sign import sign_document
 from signing.statement import seal_statement
 
@@ -366,36 +364,6 @@ def test_a_receipt_of_ours_is_one_until_its_seal_can_no_longer_be_judged(
     assert verify(receipt, at=later) == Verification(
         Verdict.UNDECIDED, ("try_later",), later, sha256=digest(receipt)
     )
-
-
-# Each signature -----------------------------------------------------------------------------------
-
-
-def test_each_signature_is_told_as_ours_or_not(
-    session: Session, examiner: Examiner, issued_once: cases.Issued
-) -> None:
-    countersigned = sign_again(issued_once.pdf, STRANGER.official, "Kedua")
-    for pdf, told in (
-        (issued_once.pdf, [("TandaTangan", True)]),
-        (countersigned, [("TandaTangan", True), ("Kedua", False)]),
-        (sign_again(PAGE, STRANGER.official, "Pertama"), [("Pertama", False)]),
-        (PAGE, []),
-    ):
-        found = verify_file(session, examiner, pdf, now=NOW, reader=READER)
-        assert [(each.field_name, each.ours) for each in found.signatures] == told
-
-
-def test_of_a_file_full_of_signatures_the_first_are_told(
-    session: Session, examiner: Examiner, issued_once: cases.Issued
-) -> None:
-    findings = dict(examiner.examine(sign_page(STRANGER.official), NOW).findings or {})
-    (signature,) = findings["report"]["signatures"]
-    findings["report"]["signatures"] = [
-        signature | {"field_name": str(number)} for number in range(MAX_SIGNATURES + 1)
-    ]
-    examiner.answer = Examination(findings)
-    found = verify_file(session, examiner, PAGE, now=NOW, reader=READER)
-    assert [each.field_name for each in found.signatures] == [str(number) for number in range(MAX_SIGNATURES)]
 
 
 # Looking a permit up ------------------------------------------------------------------------------
