@@ -1,7 +1,4 @@
-"""The answer about a file and about a permit, by value: the register's, and as much as was proven.
-
-One permit is issued for all tests of this file; what a test changes in its register is rolled back.
-"""
+"""The answer about a file and about a permit, by value: the register's, and as much as was proven."""
 
 import io
 from collections.abc import Callable
@@ -256,17 +253,9 @@ def test_an_altered_copy_is_altered_and_names_its_original(
 def test_an_altered_copy_that_cannot_be_read_still_names_its_original(
     session: Session, verify: Verify, issued_once: cases.Issued
 ) -> None:
-    pdf = issued_once.pdf + b"%%EOF" * 3
-    broken = Examination(
-        {
-            "readable": False,
-            "report": None,
-            "revisions": [digest(issued_once.pdf)],
-            "fingerprints": [],
-            "code": "",
-        }
-    )
-    found = verify(pdf, Examiner(Path(), answer=broken))
+    clues = {"revisions": [digest(issued_once.pdf)], "fingerprints": [], "code": None}
+    broken = Examination({"readable": False, "report": None, **clues})
+    found = verify(appended(issued_once.pdf), Examiner(Path(), answer=broken))
     assert found.reasons == ("differs_from_registered", "derived_by_revision", "unreadable")
 
 
