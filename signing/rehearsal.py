@@ -23,6 +23,8 @@ from signing.validate import Indication, validate_document
 _SIGNED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 """Any moment does, as nobody trusts these keys."""
 _DAY = timedelta(days=1)
+_TIMES = 8
+"""CPython 3.11 looks for shortcuts in a function that it has called so often."""
 
 
 def rehearse() -> None:
@@ -38,9 +40,10 @@ def rehearse() -> None:
     signed = sign_document(_empty_page(), signer, signed_at=_SIGNED_AT, timestamper=timestamper)
     certificates = [each.certificate for each in (signer, tsa, issuing)]
     archived = add_archive_timestamp(signed, timestamper=timestamper, certificates=certificates, crls=crls)
-    report = validate_document(archived, [root.certificate], at=_SIGNED_AT, crls=crls)
-    if report.indication is not Indication.TOTAL_PASSED:
-        raise RuntimeError(f"The rehearsal found {', '.join(report.reasons)}.")
+    for _ in range(_TIMES):
+        report = validate_document(archived, [root.certificate], at=_SIGNED_AT, crls=crls)
+        if report.indication is not Indication.TOTAL_PASSED:
+            raise RuntimeError(f"The rehearsal found {', '.join(report.reasons)}.")
 
 
 def _issue(profile: Profile, name: str, issuer: OpenKey) -> OpenKey:

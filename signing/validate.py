@@ -170,7 +170,7 @@ def _find_signatures(pdf: bytes) -> list[EmbeddedPdfSignature] | None:
 def _know(trust: Trust, signature: EmbeddedPdfSignature, crls: Sequence[bytes]) -> Trust:
     """Add what is known about revocation, and so whose revocation must be known."""
     embedded = embedded_knowledge(signature.reader)
-    known = {each.crl_data.dump(): each for each in (*embedded.known_crls, *read_lists(crls))}
+    known = {each.crl_data.dump(): each for each in (*read_lists(crls), *embedded.known_crls)}
     lists = list(known.values())
     archived = bool(archive_stamps(signature))
     return replace(
