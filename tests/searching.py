@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+from sqlalchemy import Engine, inspect, text
 
 from keys.algorithms import PrivateKey
 from keys.software import _decrypt
@@ -100,6 +101,21 @@ def _open(name: str, file: bytes, passphrases: Iterable[str]) -> PrivateKey:
         except Exception:
             continue
     raise AssertionError(f"no passphrase opens {name}")
+
+
+def bytes_of_rows(engine: Engine) -> Iterator[tuple[str, bytes]]:
+    """Every value of every table of every schema, those of the job queue too."""
+    with engine.connect() as connection:
+        inspector = inspect(connection)
+        quoted = connection.dialect.identifier_preparer.quote
+        for schema in inspector.get_schema_names():
+            if schema in {"information_schema", "pg_catalog"}:
+                continue
+            for table in inspector.get_table_names(schema):
+                for row in connection.execute(text(f"SELECT * FROM {quoted(schema)}.{quoted(table)}")):
+                    for value in row:
+                        is_bytes = isinstance(value, bytes | memoryview)
+                        yield f"{schema}.{table}", bytes(value) if is_bytes else str(value).encode()
 
 
 def files_below(folder: Path) -> list[Path]:

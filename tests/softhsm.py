@@ -8,6 +8,8 @@ import pkcs11
 from keys import pkcs11 as token_store
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
+SO_PIN = "kanari petugas keamanan 6317"
+"""Of whoever makes a token: the service never needs it."""
 
 
 def configure(folder: Path) -> Path:
@@ -20,7 +22,7 @@ def configure(folder: Path) -> Path:
 
 def make_token(label: str, pin: str) -> None:
     """Make a token, as `softhsm2-util` or a vendor's tool does; SOFTHSM2_CONF says where."""
-    pins = ["--so-pin", "petugas keamanan", "--pin", pin]
+    pins = ["--so-pin", SO_PIN, "--pin", pin]
     command = ["softhsm2-util", "--init-token", "--free", "--label", label, *pins]
     subprocess.run(command, check=True, capture_output=True)
 

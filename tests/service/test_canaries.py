@@ -22,8 +22,8 @@ import pytest
 from factories import PASSWORD, TOTP_SECRET, jpeg_file, let_forms_pass, make_citizen, sign_in
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from searching import files_below, found_in, kept_keys, keys_found_in
-from sqlalchemy import Engine, inspect, text
+from searching import bytes_of_rows, files_below, found_in, kept_keys, keys_found_in
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
@@ -69,21 +69,6 @@ WRONG_PASSPHRASE = "kanari frasa keliru 4713"
 VALUES = cases.VALUES | {
     key: PRIVATE[key] for key in ("nik", "birth_place", "birth_date", "address", "phone", "email")
 }
-
-
-def bytes_of_rows(engine: Engine) -> Iterator[tuple[str, bytes]]:
-    """Every value of every table of every schema, those of the job queue too."""
-    with engine.connect() as connection:
-        inspector = inspect(connection)
-        quoted = connection.dialect.identifier_preparer.quote
-        for schema in inspector.get_schema_names():
-            if schema in {"information_schema", "pg_catalog"}:
-                continue
-            for table in inspector.get_table_names(schema):
-                for row in connection.execute(text(f"SELECT * FROM {quoted(schema)}.{quoted(table)}")):
-                    for value in row:
-                        is_bytes = isinstance(value, bytes | memoryview)
-                        yield f"{schema}.{table}", bytes(value) if is_bytes else str(value).encode()
 
 
 @dataclass
@@ -136,13 +121,9 @@ def register(life: Life, client: TestClient) -> None:
     form = {"full_name": FULL_NAME, "email": PRIVATE["account's e-mail"], "consent": "yes"}
     client.post("/register", data={**form, "password": FULL_NAME})
     assert client.post("/register", data={**form, "password": NEW_PASSWORD}).status_code == 303
-    with transaction(life.engine) as session:
-        message = session.exec(select(MailMessage)).one()
-        letter = compose(message, life.settings, one_time_address(life.settings)).get_content()
-    link = re.search(r"/confirm-email/\S+", letter)
-    assert link is not None
-    life.secrets["confirmation link"] = link[0].rpartition("/")[2]
-    assert client.post(link[0]).status_code in {200, 303}
+    link = mailed_link(life, "/confirm-email/")
+    life.secrets["confirmation link"] = link.rpartition("/")[2]
+    assert client.post(link).status_code in {200, 303}
     body = {"email": PRIVATE["account's e-mail"], "password": WRONG_PASSWORD}
     assert client.post("/api/v1/sessions", json=body).status_code == 401
     signed_in = json_of(client.post("/api/v1/sessions", json=body | {"password": NEW_PASSWORD}), 201)
@@ -151,6 +132,36 @@ def register(life: Life, client: TestClient) -> None:
     until = str(clock.city_date(clock.now()) + timedelta(days=9))
     token = {"name": "Uji", "scopes": ["read", "apply"], "expires_on": until}
     life.secrets["API token"] = json_of(client.post("/api/v1/tokens", json=token), 201)["token"]
+
+
+def mailed_link(life: Life, kind: str) -> str:
+    """Read the one mail that holds a link of this kind."""
+    address = one_time_address(life.settings)
+    with transaction(life.engine) as session:
+        letters = [compose(each, life.settings, address) for each in session.exec(select(MailMessage))]
+    (link,) = re.findall(rf"{kind}\S+", "\n".join(letter.get_content() for letter in letters))
+    return str(link)
+
+
+def protect(life: Life, client: TestClient, email: str) -> None:
+    """Set up a second factor on the pages, and ask for a link because of a forgotten password."""
+    let_forms_pass(client)
+    client.post("/account/second-factor/begin")
+    shown = client.get("/account/second-factor").text
+    (secret,) = re.findall(r'<code class="canting-digest">([A-Z2-7 ]+)</code>', shown)
+    life.secrets["citizen's TOTP secret"] = secret.replace(" ", "")
+    code = pyotp.TOTP(secret.replace(" ", "")).now()
+    confirmed = client.post("/account/second-factor/confirm", data={"code": code})
+    codes = re.findall(r'<code class="canting-digest">([^<]+)</code>', confirmed.text)
+    assert len(codes) > 5
+    for number, each in enumerate(codes):
+        life.secrets |= {f"recovery code {number}": each, f"{number} as typed": each.replace("-", "")}
+    client.cookies.delete(SESSION_COOKIE, domain="")
+    life.secrets["session stepped up"] = client.cookies[SESSION_COOKIE]
+    visitor = client_of(life.app)
+    let_forms_pass(visitor)
+    assert visitor.post("/forgot-password", data={"email": email}).status_code == 200
+    life.secrets["reset link"] = mailed_link(life, "/reset-password/").rpartition("/")[2]
 
 
 def apply(life: Life, city: cases.City, client: TestClient) -> str:
@@ -336,12 +347,19 @@ def life(
         "wrong passphrase": WRONG_PASSPHRASE,
         "passphrase of the service's keys": cases.OPERATIONS_PASSPHRASE,
         "passphrase of the root": cases.ROOT_PASSPHRASE,
-        "TOTP secret": TOTP_SECRET,
+        **{f"passphrase of {name}": each for name, each in cases.CUSTODIANS.items()},
+        "officers' TOTP secret": TOTP_SECRET,
+        "wrapping key": settings.wrapping_keys.get_secret_value().partition(":")[2],
+        "secret key": settings.secret_key.get_secret_value(),
         "private key": "PRIVATE KEY",
     }
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as citizen:
         register(life, citizen)
         sign_in_with_second_factor(life, city)
+        other = client_of(app)
+        sign_in(other, stranger)
+        life.secrets["stranger's session"] = other.cookies[SESSION_COOKIE]
+        protect(life, other, stranger.email)
         case_id = apply(life, city, citizen)
         review_case(life, city, citizen, case_id)
         code = sign(life, city, case_id)
@@ -357,9 +375,7 @@ def life(
             "application_id": case_id, "case_id": case_id, "document_id": given, "upload_id": given,
             "code": code, "slug": cases.SLUG, "section": "person", "name": "root", "key": "ktp",
         }  # fmt: skip
-        visitor, other = client_of(app), client_of(app)
-        sign_in(other, stranger)
-        life.secrets["stranger's session"] = other.cookies[SESSION_COOKIE]
+        visitor = client_of(app)
         read_as_public(life, visitor, known, permit["number"], permit["issued_on"])
         life.public += read_everything(
             app, visitor, known | {"code": letter, "application_id": str(refused.id)}

@@ -1,5 +1,7 @@
 """The key store that the settings name, at its work over HTTP: a whole signing day on SoftHSM tokens."""
 
+import logging
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import softhsm
 from factories import make_officer
 from fastapi.testclient import TestClient
 from pki import FAST
+from searching import bytes_of_rows, files_below, found_in
 from sqlalchemy import Engine
 from sqlmodel import Session
 
@@ -29,7 +32,7 @@ from service.pki.register import record_folder
 from service.pki.store import open_store
 from service.pki.transcript import verify_ceremony
 
-PIN = "275314"
+PIN, WRONG_PIN = "kanari7", "kanari8"
 """An official's PIN may be shorter than a passphrase: the token counts wrong ones."""
 ROOT_PASSPHRASES = {"root": cases.ROOT_PASSPHRASE, **cases.CUSTODIANS}
 
@@ -69,8 +72,19 @@ def test_a_signers_socket_stands_for_the_services_own_keys(settings: Settings, t
     assert store.operations == RemoteKeyVault(tmp_path / "signer.sock")
 
 
-def test_a_city_signs_on_tokens(token_settings: Settings, engine: Engine, tmp_path: Path) -> None:
-    """Keys made in tokens, an official enrolled in one of their own, a permit signed with its PIN."""
+def test_a_city_signs_on_tokens(
+    token_settings: Settings,
+    engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Keys made in tokens, an official enrolled in one of their own, a permit signed with its PIN; what opens
+    the tokens is kept nowhere."""
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     settings = token_settings
     keys = make_hierarchy(settings, tmp_path / "root", ROOT_PASSPHRASES, now=clock.now(), cost=FAST)
     text, faults = verify_ceremony(settings.effective_keys_folder, keys)
@@ -93,7 +107,7 @@ def test_a_city_signs_on_tokens(token_settings: Settings, engine: Engine, tmp_pa
 
     app = create_app(settings, engine)
     with TestClient(app, follow_redirects=False, raise_server_exceptions=False) as client:
-        wrong, right = signing_day.sign_a_case(client, engine, settings, city, "111111", PIN)
+        wrong, right = signing_day.sign_a_case(client, engine, settings, city, WRONG_PIN, PIN)
         assert (wrong[0], wrong[1]["code"]) == (422, "wrong_passphrase")
         assert right[0] == 201, right
         report = signing_day.validate_issued(client, settings, right[1]["code"])
@@ -109,6 +123,27 @@ def test_a_city_signs_on_tokens(token_settings: Settings, engine: Engine, tmp_pa
         ((status, told),) = signing_day.sign_a_case(client, engine, settings, city, PIN)
         assert status == 201, told
     app.state.sandbox.close()
+    heard = capfd.readouterr()
+    assert_kept_nowhere(engine, settings, tmp_path, heard.out + heard.err + caplog.text + str(wrong))
+
+
+def assert_kept_nowhere(engine: Engine, settings: Settings, folder: Path, told: str) -> None:
+    """Search rows, files (the tokens' own too) and what was told for whatever opens a token or a key."""
+    secrets = {
+        "PIN": PIN,
+        "wrong PIN": WRONG_PIN,
+        "PIN of the service's token": settings.operations_passphrase.get_secret_value(),
+        "SO-PIN": softhsm.SO_PIN,
+        "root's passphrase": cases.ROOT_PASSPHRASE,
+        **cases.CUSTODIANS,
+    }
+    database = Path(engine.url.database or "")
+    files = [*files_below(folder), *database.parent.glob(database.name + "*")]
+    assert {"hsm", "root", "var"} <= {path.relative_to(folder).parts[0] for path in files_below(folder)}
+    kept = [("told", told.encode()), *bytes_of_rows(engine)]
+    kept += [(str(path), path.read_bytes()) for path in files]
+    for place, data in kept:
+        assert not found_in(data, secrets), place
 
 
 def test_each_official_has_a_token_of_their_own(
