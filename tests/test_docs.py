@@ -92,6 +92,14 @@ def test_every_error_code_is_in_the_table() -> None:
     assert set(told) == known - OF_THE_COMMAND_LINE
 
 
+def test_every_event_that_asks_for_attention_is_explained() -> None:
+    table = text_of(OPERATIONS).partition("| event | meaning |")[2].partition("\n\n")[0]
+    told = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    sources = "\n".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
+    assert set(re.findall(r'\b(?:log\.(?:warning|error)|_log)\(\s*"(\w+)"', sources)) <= set(told)
+    assert [event for event in told if f'"{event}"' not in sources] == []
+
+
 def refusals_of(parent: type[ServiceError]) -> Iterator[type[ServiceError]]:
     """Walk the service's own refusals, not those that a test defines."""
     for error in parent.__subclasses__():
