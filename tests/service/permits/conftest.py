@@ -1,12 +1,14 @@
 """A city whose head can sign, here or through a service outside, and cases that wait for the signature."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import cases
 import outside
 import pytest
+from batching import Office
 from outside_bsre import BsreServer
 from outside_csc import CscServer
 from outside_desk import BEGINS, Desk, Moment, connected, desk_of
@@ -50,6 +52,12 @@ def workshop(engine: Engine, key_folder: Path, tmp_path: Path, now: datetime) ->
     storage = open_storage((tmp_path / "storage").as_uri())
     printing = Printing("https://izin.contoh.invalid", is_sample=True)
     return Workshop(engine, storage, keys.timestamper, lambda: now, printing, seal=keys.seal)
+
+
+@pytest.fixture
+def office(workshop: Workshop, city: cases.City, key_store: SoftwareKeyStore, now: datetime) -> Office:
+    key = key_store.open_key("official-head", cases.OFFICIAL_PASSPHRASE, now=now)
+    return Office(workshop, city, replace(key, close=lambda: None), now)
 
 
 # Services outside ------------------------------------------------------------------------------
