@@ -93,7 +93,8 @@ reformat: setup-test ## Put the style right
 	.venv/bin/ruff format .
 
 # What knows no database, or is about a folder with its own SQLite, and the journeys run once.
-NO_DATABASE := $(addprefix --ignore=tests/service/,verification/test_sandbox.py permits/test_faults.py test_cli.py demo) \
+NO_DATABASE := $(addprefix --ignore=tests/service/,verification/test_sandbox.py permits/test_faults.py demo \
+	test_cli.py test_ceremony_commands.py test_key_commands.py test_outside_commands.py) \
 	--deselect tests/service/permits/test_extend.py::test_a_permit_is_proven_over_thirty_years
 test: lint ## Check everything, on SQLite and on PostgreSQL, quickest first
 	$(PYTEST) -n 2 -m "not slow and not browser" --database=sqlite

@@ -1,6 +1,10 @@
-"""A permit with a whole life, made once for the tests that only read it, and storages of both kinds."""
+"""A permit with a whole life, made once for the tests that only read it; storages of both kinds; commands."""
 
 import logging
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +14,14 @@ import cases
 import pytest
 from bundles import Lived, live
 from moto.server import ThreadedMotoServer
-from pki import NOW
+from operating import CUSTODIANS, ENVIRONMENT, ROOT_PASSPHRASE, Canting
+from pki import FAST, NOW
 
+from keys.software import SoftwareKeyStore
+from service import cli, clock
+from service.config import Settings
 from service.database import open_engine
+from service.pki.enrol import make_hierarchy
 from service.storage import Storage, open_storage
 
 
@@ -60,4 +69,72 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
         endpoint=request.getfixturevalue("s3_endpoint"),
         access_key="canting",
         secret_key="canting-secret",
+    )
+
+
+# At the command line ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation's folder, with its settings in the environment."""
+    for name in [name for name in os.environ if name.startswith("CANTING_")]:
+        monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CANTING_DATA_FOLDER", str(tmp_path / "var"))
+    return tmp_path / "var"
+
+
+@pytest.fixture
+def canting(installation: Path, monkeypatch: pytest.MonkeyPatch) -> Canting:
+    """Run a `canting` command and return its exit status; a secret comes from a pipe."""
+
+    def run(*arguments: str, secret: str | None = None) -> int:
+        fd = []
+        if secret is not None:
+            reader, writer = os.pipe()
+            os.write(writer, f"{secret}\n".encode())
+            os.close(writer)
+            fd = ["--secret-fd", str(reader)]
+        monkeypatch.setattr(sys, "argv", ["canting", *arguments, *fd])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return int(exit_.value.code or 0)
+
+    return run
+
+
+@pytest.fixture
+def prepared(canting: Canting, installation: Path, new_sqlite: str) -> Path:
+    """An installation whose database is ready."""
+    installation.mkdir()
+    shutil.copy(new_sqlite, installation / "canting.sqlite3")
+    return installation
+
+
+@pytest.fixture(scope="session")
+def new_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A prepared SQLite file, made once by the command itself."""
+    folder = tmp_path_factory.mktemp("cli")
+    subprocess.run(
+        [sys.executable, "-m", "service.cli", "database", "upgrade"],
+        env={**os.environ, **ENVIRONMENT, "CANTING_DATA_FOLDER": str(folder)},
+        check=True,
+        capture_output=True,
+    )
+    return str(folder / "canting.sqlite3")
+
+
+@pytest.fixture
+def medium(tmp_path: Path) -> Path:
+    """Where the root's key is carried away to."""
+    return tmp_path / "medium"
+
+
+@pytest.fixture
+def keys(installation: Path, medium: Path) -> SoftwareKeyStore:
+    """The keys of the example's ceremony, their passphrases cheap to check."""
+    return make_hierarchy(
+        Settings(), medium, {"root": ROOT_PASSPHRASE, **CUSTODIANS}, now=clock.now(), cost=FAST
     )
