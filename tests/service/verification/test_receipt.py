@@ -144,9 +144,10 @@ def test_the_schema_is_published(client: TestClient) -> None:
     SCHEMA_VALIDATOR.check_schema(answer.json())
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_the_schema_refuses_other_statements(client: TestClient, issued: cases.Issued) -> None:
+    place = f"/api/v1/permits/{issued.permit.code}/receipt"
+    statement = stated(client.post(place, params={"form": "json"}).content)
+    for change in (
         {"asker": "203.0.113.7"},
         {"verdict": "undecided"},
         {"verdict": "batch"},
@@ -157,14 +158,12 @@ def test_the_schema_is_published(client: TestClient) -> None:
         {"asked": {"batch_sha256": "0" * 64}},
         {"checked_at": "23 November 2026"},
         {"permit": {}},
-    ],
-)
-def test_the_schema_refuses_other_statements(
-    client: TestClient, issued: cases.Issued, change: dict[str, Any]
-) -> None:
-    place = f"/api/v1/permits/{issued.permit.code}/receipt"
-    statement = stated(client.post(place, params={"form": "json"}).content)
-    assert not SCHEMA_VALIDATOR.is_valid(statement | change)
+    ):
+        assert not SCHEMA_VALIDATOR.is_valid(statement | change), change
+    assert not any(
+        SCHEMA_VALIDATOR.is_valid({key: statement[key] for key in statement if key != left})
+        for left in statement
+    )
 
 
 # Never a permit -----------------------------------------------------------------------------------
