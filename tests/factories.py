@@ -18,7 +18,7 @@ from service.accounts.models import Kind, RoleAssignment, User
 from service.accounts.passwords import hash_password
 from service.accounts.second_factor import enrol_totp_directly
 from service.accounts.sessions import open_session
-from service.applications.asked import permit_type_of
+from service.applications.asked import permit_type_of, required_of
 from service.applications.cleaning import CleanFile
 from service.applications.draft import add_document, start_draft
 from service.applications.models import Application, Submission
@@ -26,7 +26,6 @@ from service.applications.submit import submit_application
 from service.applications.transitions import apply_action
 from service.applications.workflow import Action, State
 from service.catalogue.format import Catalogue
-from service.catalogue.forms import required_documents
 from service.catalogue.load import load_catalogue, read_catalogue
 from service.catalogue.models import find_permit_type
 from service.config import Settings, parse_wrapping_keys
@@ -289,9 +288,7 @@ def give_documents(
 ) -> None:
     """Give every document without which the application cannot be submitted."""
     permit_type = permit_type_of(session, application)
-    for document in required_documents(
-        permit_type, application.values, application.request, application.applicant_kind
-    ):
+    for document in required_of(permit_type, application):
         add_document(
             session,
             storage,

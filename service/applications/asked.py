@@ -1,6 +1,6 @@
 """What an application asks of its applicant, what they gave, and what they may change now."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,10 @@ from service.errors import FieldProblem, NotFound
 
 PAYMENT_RECEIPT = "payment_receipt"
 """The requirement under which the applicant's proof of payment stands."""
+
+
+EARLIER_PERMIT = "old_permit"
+"""The requirement under which a copy of the permit to be renewed or changed stands."""
 
 
 class SectionNotFound(NotFound):
@@ -74,10 +78,26 @@ def find_section(permit_type: PermitType, application: Application, key: str) ->
 
 
 def documents_of(permit_type: PermitType, application: Application) -> list[DocumentRequirement]:
-    """Return the documents the application may bring, given its answers so far."""
-    return forms.asked_documents(
-        permit_type, application.values, application.request, application.applicant_kind
-    )
+    """Return the documents the application may bring, given its answers so far.
+
+    A copy of the earlier permit is not among them where the service holds that permit itself.
+    """
+    return _documents(forms.asked_documents, permit_type, application)
+
+
+def required_of(permit_type: PermitType, application: Application) -> list[DocumentRequirement]:
+    """Return the documents without which the application cannot be submitted, given its answers so far."""
+    return _documents(forms.required_documents, permit_type, application)
+
+
+def _documents(
+    select_documents: Callable[..., list[DocumentRequirement]],
+    permit_type: PermitType,
+    application: Application,
+) -> list[DocumentRequirement]:
+    found = select_documents(permit_type, application.values, application.request, application.applicant_kind)
+    holds_earlier = application.continues_id is not None
+    return [document for document in found if not (holds_earlier and document.key == EARLIER_PERMIT)]
 
 
 def form_problems(
@@ -125,9 +145,7 @@ def missing_documents(
 ) -> list[FieldProblem]:
     """Return a problem for each required document that was not given."""
     given = given_documents(session, application)
-    required = forms.required_documents(
-        permit_type, application.values, application.request, application.applicant_kind
-    )
+    required = required_of(permit_type, application)
     return [_missing(document) for document in required if document.key not in given]
 
 

@@ -17,13 +17,13 @@ from service.applications.asked import (
     form_problems,
     given_documents,
     permit_type_of,
+    required_of,
     sections_of,
 )
 from service.applications.continued import describe_earlier
 from service.applications.models import Application
 from service.applications.tracking import Asked, asked_of_applicant
 from service.applications.workflow import ENDED, State
-from service.catalogue import forms
 from service.catalogue.entry import parse_form
 from service.catalogue.format import PermitType, Section
 from service.clock import now
@@ -88,9 +88,7 @@ def task_page(request: Request, application_id: uuid.UUID, actor: Citizen, sessi
     if application.state != State.DRAFT:
         return redirect(request, f"/applications/{application.id}/track")
     permit_type = permit_type_of(session, application)
-    required = forms.required_documents(
-        permit_type, application.values, application.request, application.applicant_kind
-    )
+    required = required_of(permit_type, application)
     given = given_documents(session, application)
     problems = form_problems(permit_type, application, now())
     states = fields.section_states(permit_type, application, problems)

@@ -13,13 +13,18 @@ from sqlmodel import Session
 
 from service.accounts.access import Actor
 from service.applications import draft, fields
-from service.applications.asked import documents_of, given_documents, permit_type_of, waits_for_payment
+from service.applications.asked import (
+    documents_of,
+    given_documents,
+    permit_type_of,
+    required_of,
+    waits_for_payment,
+)
 from service.applications.models import Application
 from service.applications.pages import Citizen
 from service.applications.pages_tracking import show_corrections, show_payment
 from service.applications.uploads import check_file, open_upload, upload_response
 from service.applications.workflow import State
-from service.catalogue import forms
 from service.clock import now
 from service.config import parse_wrapping_keys
 from service.database import SessionDep
@@ -50,9 +55,7 @@ def _documents_page(
 ) -> Response:
     language = language_of(request)
     permit_type = permit_type_of(session, application)
-    required = forms.required_documents(
-        permit_type, application.values, application.request, application.applicant_kind
-    )
+    required = required_of(permit_type, application)
     given = given_documents(session, application)
     message = error.message(language) if error else None
     views = [

@@ -14,6 +14,7 @@ from service.accounts.access import Actor
 from service.applications.asked import (
     PAYMENT_RECEIPT,
     declarations_of,
+    documents_of,
     form_problems,
     given_documents,
     last_submission,
@@ -103,9 +104,7 @@ def freeze_submission(
 ) -> Submission:
     """Keep what is submitted now, as the next round, with its SHA-256."""
     last = last_submission(session, application)
-    asked = forms.asked_documents(
-        permit_type, application.values, application.request, application.applicant_kind
-    )
+    asked = documents_of(permit_type, application)
     given = given_documents(session, application)
     documents = [_reference(given[document.key]) for document in asked if document.key in given]
     submission = Submission(

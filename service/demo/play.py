@@ -19,7 +19,7 @@ from keys.timestamp import local_timestamper
 from service.accounts.access import SIGNING_ROLE, Actor
 from service.accounts.models import User
 from service.applications import correct, draft, review, submit
-from service.applications.asked import PAYMENT_RECEIPT, editable, permit_type_of, sections_of
+from service.applications.asked import PAYMENT_RECEIPT, editable, permit_type_of, required_of, sections_of
 from service.applications.calendar import holidays_between
 from service.applications.deadlines import add_working_days, is_working_day
 from service.applications.models import Application
@@ -27,7 +27,6 @@ from service.applications.remarks import Remark
 from service.applications.transitions import speaks_for
 from service.applications.uploads import ACCEPTED_MEDIA_TYPES
 from service.applications.workflow import APPLICANT_ROLE, Action, State
-from service.catalogue.forms import required_documents
 from service.catalogue.samples import sample_application
 from service.clock import CITY_TIMEZONE, city_date
 from service.config import Settings, parse_wrapping_keys
@@ -163,9 +162,7 @@ class CaseStory:
             for section in sections_of(permit_type, application):
                 values = {field.key: given.get(field.key) for field in section.fields}
                 draft.save_section(session, self.id, section.key, values, actor=self.citizen, now=moment)
-            needed = required_documents(
-                permit_type, application.values, application.request, application.applicant_kind
-            )
+            needed = required_of(permit_type, application)
             for document in needed[:2] if case.until == "draft" else needed:
                 self.give(session, document.key, document.label.id, document.accept, moment)
 

@@ -33,7 +33,6 @@ from service.catalogue.wording import (
 from service.clock import city_date
 from service.database import transaction
 from service.errors import Conflict, NotFound, ServiceError
-from service.mail import queue_mail
 from service.permits.asking import NotYoursToFinish
 from service.permits.compose import Composed, Printing, compose_document, signature_block
 from service.permits.mandates import mandate_for, printed_capacity
@@ -42,7 +41,7 @@ from service.permits.numbering import LETTER_SERIES, new_public_code, next_seque
 from service.permits.offline import seal_document, take_status_index
 from service.permits.sign import SignedDocument, Workshop, require_able, sign_and_store
 from service.permits.signer import DocumentSigner, OpenKey, service_of
-from service.permits.status import log_status, set_status
+from service.permits.status import log_status, set_status, tell_holder
 from service.permits.succession import supersede_earlier, term_of
 from service.transparency.witnesses import require_not_behind
 
@@ -272,7 +271,8 @@ def register_document(
     log_status(session, permit, version, now)
     supersede_earlier(session, permit, actor=actor, now=now)
     jobs.enqueue(session, EXTEND_JOB, str(permit.id))
-    _notify_holder(session, permit, now)
+    is_permit = permit.kind == Kind.PERMIT
+    tell_holder(session, permit, "permit_issued" if is_permit else "rejection_letter_issued", now)
     _record(session, permit, "permit_issued", actor, now, sha256=version.sha256, log_index=version.log_index)
     return permit
 
@@ -291,24 +291,6 @@ def _record(
         now=now,
         data={"number": permit.number, **facts},
     )
-
-
-def _notify_holder(session: Session, permit: Permit, now: datetime) -> None:
-    holder = session.get_one(User, permit.holder_id)
-    mail = queue_mail(
-        session,
-        to=holder.email,
-        language=holder.language,
-        template="permit_issued" if permit.kind == Kind.PERMIT else "rejection_letter_issued",
-        context={
-            "full_name": holder.full_name,
-            "permit_title": permit.document["title"],
-            "number": permit.number,
-            "path": f"/permits/{permit.code}",
-        },
-        now=now,
-    )
-    jobs.enqueue(session, "send_mail", str(mail.id))
 
 
 def unfinished_issuances(session: Session, actor: Actor) -> list[Permit]:

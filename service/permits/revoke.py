@@ -72,7 +72,7 @@ def _decide(
     _check_reason(session, permit, status, reason_code, remark)
     set_status(session, permit, status, actor=actor, now=now, reason_code=reason_code, remark=remark)
     log_status(session, permit, current_version(session, permit), now)
-    tell_holder(session, permit, now)
+    tell_holder(session, permit, f"permit_{permit.status}", now)
     record_event(
         session,
         action=EVENTS[status],

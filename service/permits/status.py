@@ -74,14 +74,14 @@ def log_status(session: Session, permit: Permit, version: DocumentVersion, now: 
     return append_entry(session, kind, facts, now)
 
 
-def tell_holder(session: Session, permit: Permit, now: datetime, **more: str) -> None:
-    """Mail the holder the permit's new status; `more` is what the mail of that status says besides."""
+def tell_holder(session: Session, permit: Permit, template: str, now: datetime, **more: str) -> None:
+    """Mail the holder what became of a permit; `more` is what the template says besides."""
     holder = session.get_one(User, permit.holder_id)
     mail = queue_mail(
         session,
         to=holder.email,
         language=holder.language,
-        template=f"permit_{permit.status}",
+        template=template,
         context={
             "full_name": holder.full_name,
             "permit_title": permit.document["title"],

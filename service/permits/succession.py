@@ -69,7 +69,7 @@ def supersede_earlier(session: Session, permit: Permit, *, actor: Actor, now: da
     remark = f"Diganti dengan nomor {permit.number}"
     set_status(session, earlier, Status.SUPERSEDED, actor=actor, now=now, reason_code=request, remark=remark)
     log_status(session, earlier, current_version(session, earlier), now)
-    tell_holder(session, earlier, now, successor=permit.number)
+    tell_holder(session, earlier, "permit_superseded", now, successor=permit.number)
     record_event(
         session,
         action="permit_superseded",

@@ -24,7 +24,7 @@ from sqlmodel import Session
 
 from service import clock
 from service.accounts.models import User
-from service.applications.asked import permit_type_of
+from service.applications.asked import permit_type_of, required_of
 from service.applications.continued import (
     AlreadyContinued,
     EarlierPermitNotFound,
@@ -161,6 +161,16 @@ def test_a_permit_revoked_while_the_draft_was_filled_in_is_told_and_refused(
     assert isinstance(earlier.refusal, NotContinuable)
     with pytest.raises(NotContinuable):
         submit_application(session, application.id, declared=True, actor=actor_of(session, citizen), now=now)
+
+
+def test_no_copy_is_asked_of_a_permit_that_the_service_holds(
+    session: Session, citizen: User, now: datetime
+) -> None:
+    known = begin(session, ending(session, citizen, now), citizen, now)
+    paper = make_draft(session, citizen, request="renewal", now=now)
+    permit_type = permit_type_of(session, known)
+    asked = [{document.key for document in required_of(permit_type, each)} for each in (known, paper)]
+    assert asked[1] - asked[0] == {"old_permit"}
 
 
 def test_a_new_permit_continues_none(session: Session, citizen: User, now: datetime) -> None:
