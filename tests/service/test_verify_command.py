@@ -159,12 +159,15 @@ def test_what_the_log_is_proven_to_have_is_genuine(verify: Verify, permit: bytes
     assert "The register was not asked" not in words
 
 
-def test_what_the_log_says_was_revoked_is_not_well(verify: Verify, permit: bytes, tmp_path: Path) -> None:
-    proof = write_proof(tmp_path, log_proof(permit, "suspended", "revoked"))
+@pytest.mark.parametrize("last", ["revoked", "superseded"])
+def test_what_the_log_says_is_over_is_not_well(
+    verify: Verify, permit: bytes, tmp_path: Path, last: str
+) -> None:
+    proof = write_proof(tmp_path, log_proof(permit, "suspended", last))
     status, words = verify(permit, options=("--proof", proof, "--vkey", LOG.vkey, "--json"))
     found = json.loads(words)
-    assert (status, found["answer"], found["reasons"]) == (1, "genuine", ["permit_revoked"])
-    assert found["status"] == "revoked"
+    assert (status, found["answer"], found["reasons"]) == (1, "genuine", [f"permit_{last}"])
+    assert found["status"] == last
 
 
 def other_entry(proof: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Renewals and changes: of one's own permit alone, when it may be, with what was answered before."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,23 @@ def test_one_open_application_for_a_permit(
         begin(session, permit, citizen, now)
     withdraw_application(session, second.id, actor=actor_of(session, citizen), now=now)
     begin(session, permit, citizen, now)
+
+
+def test_of_two_who_begin_at_once_one_begins(engine: Engine, now: datetime) -> None:
+    with transaction(engine) as session:
+        user = make_citizen(session)
+        permit = ending(session, user, now)
+
+    def press(request: str) -> object:
+        try:
+            with transaction(engine) as session:
+                return begin(session, permit, user, now, request)
+        except AlreadyContinued as refusal:
+            return refusal
+
+    with ThreadPoolExecutor(4) as people:
+        outcomes = list(people.map(press, ["renewal", "change"] * 2))
+    assert [isinstance(outcome, Application) for outcome in outcomes].count(True) == 1
 
 
 def test_a_permit_revoked_while_the_draft_was_filled_in_is_told_and_refused(
