@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import cases
 import httpx2
+import pypdfium2
 import pytest
 from browsing import SCREENSHOTS
 from factories import jpeg_file, make_citizen
@@ -114,6 +115,8 @@ def test_a_permit_is_renewed_and_the_old_paper_tells_of_it(
     anyone = open_page(f"/v/{old.code}", width=390)
     expect(anyone.locator("main")).to_contain_text(new.number)
     anyone.screenshot(path=SCREENSHOTS / "superseded-390.png", full_page=True)
+    receipt = httpx2.post(f"{site.url}/api/v1/permits/{old.code}/receipt", params={"form": "pdf"}).content
+    assert new.number in pypdfium2.PdfDocument(receipt)[0].get_textpage().get_text_bounded()
     with reading(site.engine) as session:
         assert audit_register(session).findings == []
         assert [leaf for leaf in session.exec(select(LogEntry.leaf)) if '"kind":"superseded"' in leaf]
