@@ -1,19 +1,31 @@
 """Applications as they lie when a page is opened: each maker returns the path of its pages."""
 
 import uuid
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from factories import actor_of, give_documents, make_draft, make_officer, make_submitted
+from factories import (
+    HEALTH_WORKER,
+    actor_of,
+    give_documents,
+    make_draft,
+    make_officer,
+    make_permit,
+    make_submitted,
+)
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from service import clock
 from service.accounts.models import User
+from service.applications.draft import start_draft
 from service.applications.models import Application
 from service.applications.remarks import Remark
 from service.applications.review import return_case
+from service.clock import city_date
 from service.database import transaction
+from service.permits.models import Permit
 
 
 def draft_of(engine: Engine, user: User, **draft: Any) -> str:
@@ -46,3 +58,31 @@ def row(session: Session, path: str) -> Application:
 def values_of(engine: Engine, path: str) -> dict[str, Any]:
     with transaction(engine) as session:
         return row(session, path).values
+
+
+# Renewals ---------------------------------------------------------------------------------------
+
+OPEN_IN = timedelta(days=60)
+"""Renewals of the type may be asked for 90 days before the end."""
+
+
+def begin_from(
+    session: Session, permit: Permit, user: User, now: datetime, request: str = "renewal"
+) -> Application:
+    """Begin to renew, or change, a permit of the user's."""
+    return start_draft(
+        session,
+        HEALTH_WORKER,
+        request=request,
+        applicant_kind="person",
+        actor=actor_of(session, user),
+        now=now,
+        continues=permit.code,
+    )
+
+
+def permit_ending_soon(session: Session, user: User, now: datetime, **more: Any) -> Permit:
+    """Make a permit whose renewal is open."""
+    return make_permit(
+        session, user, issued_on=date(2022, 1, 1), valid_until=city_date(now + OPEN_IN), **more
+    )

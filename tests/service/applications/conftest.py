@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pytest
+from applying import permit_ending_soon
 from factories import load_city, make_citizen, sign_in
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from service import clock
 from service.accounts.models import User
 from service.database import transaction
+from service.permits.models import Permit
 from service.storage import Storage, open_storage
 
 
@@ -31,3 +34,10 @@ def applicant(engine: Engine, client: TestClient) -> User:
         user = make_citizen(session)
     sign_in(client, user)
     return user
+
+
+@pytest.fixture
+def held(engine: Engine, applicant: User) -> Permit:
+    """The applicant's permit, whose renewal is open."""
+    with transaction(engine) as session:
+        return permit_ending_soon(session, applicant, clock.now())

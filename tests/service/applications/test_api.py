@@ -29,6 +29,7 @@ from service.applications.remarks import Remark
 from service.applications.review import return_case
 from service.clock import city_date
 from service.database import transaction
+from service.permits.models import Permit
 
 BASE = "/api/v1/applications"
 
@@ -252,3 +253,15 @@ def test_every_route_hides_another_s_application(
     own = make(engine, app, applicant, submitted=False)
     assert client.get(f"{own}/documents/{file.id}").status_code == 404
     assert all(item["id"] != str(application.id) for item in client.get(BASE).json()["items"])
+
+
+def test_the_api_takes_the_code_of_ones_own_permit(client: TestClient, held: Permit) -> None:
+    order = {"type": HEALTH_WORKER, "request": "renewal", "applicant_kind": "person", "continues": held.code}
+    started = client.post("/api/v1/applications", json=order)
+    assert started.status_code == 201
+    assert started.json()["continues"] == {"code": held.code, "number": held.number, "status": "active"}
+    assert started.json()["values"]["practice_name"] == HEALTH_WORKER_VALUES["practice_name"]
+    again = client.post("/api/v1/applications", json=order)
+    assert (again.status_code, again.json()["code"]) == (409, "permit_already_continued")
+    unknown = client.post("/api/v1/applications", json=order | {"continues": "0" * 26})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "earlier_permit_not_found")

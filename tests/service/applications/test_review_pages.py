@@ -8,21 +8,26 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from applying import begin_from
 from factories import (
     HEALTH_WORKER_VALUES,
     actor_of,
+    give_documents,
     jpeg_file,
     make_case,
     make_citizen,
+    make_draft,
     make_officer,
     make_submitted,
     sign_in,
 )
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
+from service import clock
 from service.accounts.models import User
 from service.applications.action_wording import WORDING
 from service.applications.correct import resubmit_application, save_corrections
@@ -30,10 +35,12 @@ from service.applications.models import Application, Correction, StepVisit
 from service.applications.remarks import Remark
 from service.applications.review import act_on_case, return_case
 from service.applications.review_pages import URGENCY_TITLES
+from service.applications.submit import submit_application
 from service.applications.transitions import DEEDS
 from service.applications.workflow import APPLICANT_ACTIONS, Action, State
 from service.catalogue.models import get_revision
 from service.database import reading, transaction
+from service.permits.models import Permit
 from service.web import english_messages
 
 Signed = Callable[..., User]
@@ -382,3 +389,24 @@ def test_the_api_takes_a_field_report_and_gives_files(
 def _report_items(session: Session, case_id: uuid.UUID) -> list[str]:
     revision = get_revision(session, session.get_one(Application, case_id).revision_id)
     return [item.key for item in revision.permit_type.report_items]
+
+
+def test_the_officer_sees_which_permit_is_continued(
+    engine: Engine, app: FastAPI, client: TestClient, applicant: User, held: Permit
+) -> None:
+    with transaction(engine) as session:
+        moment = clock.now()
+        known = begin_from(session, held, applicant, moment)
+        paper = make_draft(session, applicant, request="renewal", now=moment)
+        for application in (known, paper):
+            give_documents(session, app.state.storage, application, applicant, moment)
+            actor = actor_of(session, applicant)
+            submit_application(session, application.id, declared=True, actor=actor, now=moment)
+        officer = make_officer(session, ["front_office"], settings=app.state.settings)
+    sign_in(client, officer)
+    page = client.get(f"/officer/cases/{known.id}").text
+    assert f'href="/permits/{held.code}"' in page
+    assert "Izin lama" in page
+    page = client.get(f"/officer/cases/{paper.id}").text
+    assert "Tidak ada di layanan ini menurut pemohon." in page
+    assert f'href="/permits/{held.code}"' in page
