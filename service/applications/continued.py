@@ -60,11 +60,11 @@ class AlreadyContinued(Conflict):
     code = "permit_already_continued"
     message_id = (
         "Untuk izin ini sudah ada permohonan perpanjangan atau perubahan. Lanjutkan permohonan itu dari "
-        "daftar permohonan, atau hapus atau cabut terlebih dahulu."
+        "daftar permohonan. Bila ingin mengajukan yang baru, hapus atau cabut dahulu permohonan itu."
     )
     message_en = (
         "There is an application to renew or change this permit already. Go on with it from the list of "
-        "applications, or delete or withdraw it first."
+        "applications. To make a new one, delete or withdraw that one first."
     )
 
 
