@@ -136,6 +136,14 @@ TABLE = [
         {},
     ),
     (
+        "altered, and a stranger's time stamp",
+        "B-T",
+        flipped(sign_page(PKI.official, FOREIGN.tsa)),
+        "HASH_FAILURE",
+        "integrity",
+        {},
+    ),
+    (
         "revoked, and a stranger's time stamp",
         "B-T",
         sign_page(PKI.official, FOREIGN.tsa),
