@@ -56,12 +56,17 @@ def _match(pattern: re.Pattern[bytes], stream: Any) -> bytes | None:
 
 def prepare_name(name: x509.Name) -> str:
     """Prepare a name for comparison, once for the same bytes."""
-    return _prepare_der(name.dump())
+    return _prepare_der(_untagged(name))
 
 
 def equal_names(name: x509.Name, other: object) -> bool:
     """Compare two names, once for the same bytes."""
-    return isinstance(other, x509.Name) and _compare_der(name.dump(), other.dump())
+    return isinstance(other, x509.Name) and _compare_der(_untagged(name), _untagged(other))
+
+
+def _untagged(name: x509.Name) -> bytes:
+    """Write a name without the tag under which a structure around it may hold it (RFC 5280 §4.2.1.6)."""
+    return bytes(name.chosen.dump())
 
 
 @lru_cache(_NAMES)

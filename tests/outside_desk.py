@@ -37,7 +37,7 @@ from service.verification.verify import Reader, Verification, verify_file
 SIGN, STATUS = "/api/v2/sign/pdf", "/api/v2/user/check/status"
 SIGN_HASH = "/csc/v2/signatures/signHash"
 BEGINS = datetime.fromisoformat("2026-11-01T00:00:00+00:00")
-SECONDS = 2
+SECONDS = 4
 LATER = timedelta(minutes=1)
 """After every question to a service must have been answered."""
 
