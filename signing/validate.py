@@ -294,17 +294,21 @@ def _level(signature: EmbeddedPdfSignature) -> str | None:
     stamps = archive_stamps(signature)
     if not (stamps or time_stamp_tokens(signature)):
         return "B-B"
-    issuer = signature.signer_cert.issuer
-    if not _tells_of(embedded_knowledge(signature.reader), issuer):
+    signer = signature.signer_cert
+    if not _tells_of(embedded_knowledge(signature.reader), signer):
         return "B-T"
     if not stamps:
         return "B-LT"
     covered = signature.reader.get_historical_resolver(stamps[-1].signed_revision)
-    return "B-LTA" if _tells_of(embedded_knowledge(covered), issuer) else "B-LT"
+    return "B-LTA" if _tells_of(embedded_knowledge(covered), signer) else "B-LT"
 
 
-def _tells_of(knowledge: LocalKnowledge, issuer: asn1_x509.Name) -> bool:
-    return bool(knowledge.known_ocsps) or any(each.crl_data.issuer == issuer for each in knowledge.known_crls)
+def _tells_of(knowledge: LocalKnowledge, certificate: asn1_x509.Certificate) -> bool:
+    """Tell whether a list of its issuer is known, or an OCSP response about the certificate."""
+    answers = (each.extract_single_response() for each in knowledge.known_ocsps)
+    asked = {each["cert_id"]["serial_number"].native for each in answers if each is not None}
+    listed = any(each.crl_data.issuer == certificate.issuer for each in knowledge.known_crls)
+    return listed or certificate.serial_number in asked
 
 
 def _integrity(pdf: bytes, signature: EmbeddedPdfSignature) -> _Integrity:

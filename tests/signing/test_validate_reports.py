@@ -226,6 +226,23 @@ def issue_naming_a_responder(profile):
     return OpenKey(profile.name, certificate, PKI.official.chain, sign_with(private))
 
 
+def answer_about(key, responder, status):
+    asked = CertId.of(PKI.issuing.certificate, key.certificate.serial_number, "sha256")
+    return answer_beforehand(responder, asked, status, now=NOW, next_update=NOW + DAY)
+
+
+def test_an_ocsp_response_about_another_certificate_makes_nothing_long_term():
+    signer, tsa, responder = (
+        issue_naming_a_responder(profile)
+        for profile in (profiles.OFFICIAL, profiles.TSA, profiles.OCSP_RESPONDER)
+    )
+    answer = answer_about(tsa, responder, CertStatus(is_known=True))
+    certificates = [signer.certificate, PKI.issuing.certificate]
+    pdf = extend_to_lt(sign_page(signer, tsa), certificates=certificates, crls=(), ocsp_responses=[answer])
+
+    assert validate(pdf).signature.level == "B-T"
+
+
 @pytest.mark.parametrize(
     ("status", "at", "indication"),
     [
@@ -241,13 +258,7 @@ def test_ocsp_responses_alone_make_long_term_and_are_judged(status, at, indicati
         for profile in (profiles.OFFICIAL, profiles.TSA, profiles.OCSP_RESPONDER)
     )
     answers = [
-        answer_beforehand(
-            responder,
-            CertId.of(PKI.issuing.certificate, key.certificate.serial_number, "sha256"),
-            told,
-            now=NOW,
-            next_update=NOW + DAY,
-        )
+        answer_about(key, responder, told)
         for key, told in ((signer, status), (tsa, CertStatus(is_known=True)))
     ]
     certificates = [signer.certificate, PKI.issuing.certificate]
