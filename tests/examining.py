@@ -10,6 +10,7 @@ from typing import Any
 from sqlmodel import Session, select
 
 from service.permits.models import DocumentVersion
+from service.verification.evidence import examine_bundle
 from service.verification.examination import Examination
 from service.verification.examiner import examine, read_anchors
 from service.verification.sandbox import Sandbox
@@ -44,6 +45,10 @@ class Examiner(Sandbox):
             return self.answer
         findings = examine(pdf, read_anchors(self.anchors), at, crls)
         return Examination(json.loads(json.dumps(findings, default=datetime.isoformat)))
+
+    def examine_bundle(self, bundle: bytes, at: datetime, crls: Sequence[bytes] = ()) -> Examination:
+        self.asked.append({"bundle": bundle, "at": at, "crls": list(crls)})
+        return self.answer or Examination(examine_bundle(bundle, read_anchors(self.anchors), at, crls))
 
 
 def digest(pdf: bytes) -> str:

@@ -3,13 +3,14 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, delete, update
 from sqlmodel import col, select
 
 from service.database import transaction
-from service.transparency.merkle import leaf_hash, node_hash
+from service.transparency.merkle import complete_subtrees, inclusion_proof, leaf_hash, node_hash, root_hash
 from service.transparency.models import LogEntry, LogHead, LogNode, LogWitness
 from service.transparency.notes import ED25519, Checkpoint, LogKey, Verifier, sign_checkpoint
 from service.transparency.remote import LogUnreachable
@@ -62,6 +63,24 @@ class MemoryLog:
     def checkpoint(self) -> str:
         root = tree_hash([leaf_hash(leaf) for leaf in self.leaves])
         return sign_checkpoint(Checkpoint(self.key.verifier.name, len(self.leaves), root), self.key)
+
+
+def prove_leaves(leaves: Sequence[str], key: LogKey) -> dict[str, Any]:
+    """Prove the leaves of a small log, as `/api/v1/permits/{code}/log-proof` does."""
+    levels = complete_subtrees([leaf_hash(leaf.encode()) for leaf in leaves])
+
+    def read(level: int, index: int) -> bytes:
+        return levels[level][index]
+
+    size = len(leaves)
+    paths = [[each.hex() for each in inclusion_proof(index, size, read)] for index in range(size)]
+    return {
+        "checkpoint": sign_checkpoint(Checkpoint(key.verifier.name, size, root_hash(size, read)), key),
+        "entries": [
+            {"index": index, "leaf": leaf, "path": path}
+            for index, (leaf, path) in enumerate(zip(leaves, paths, strict=True))
+        ],
+    }
 
 
 def restore_log(engine: Engine, size: int) -> None:

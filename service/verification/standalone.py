@@ -80,8 +80,9 @@ def judge_file(
     with path.open("rb") as file:
         begins = file.read(len(ZIP_BEGINS))
         largest = LARGEST_BUNDLE if begins == ZIP_BEGINS else LARGEST_FILE
-        data = begins + file.read(largest + 1)
-    sha256 = hashlib.sha256(data).hexdigest()
+        data = begins + file.read(largest)
+        # A file too large to be examined is named by its own hash all the same.
+        sha256 = hashlib.file_digest(file, lambda: hashlib.sha256(data)).hexdigest()
     if len(data) > largest:
         return Finding(str(path), sha256, Answer.UNDECIDED, ("too_large",), ())
     if begins == ZIP_BEGINS:
@@ -90,27 +91,28 @@ def judge_file(
 
 
 def _judge(file: str, sha256: str, examination: Examination, has_lists: bool, log: LogTrust) -> Finding:
-    findings: dict[str, Any] | None = examination.findings
-    report = findings["report"] if findings else None
+    findings: dict[str, Any] = examination.findings or {}
+    report = findings.get("report")
     if report is None:
         return Finding(file, sha256, Answer.UNDECIDED, (examination.stopped or "unreadable",), ())
+    reasons = tuple(report["reasons"])
     if not report["signatures"]:
-        return Finding(file, sha256, Answer.SIGNATURE_NOT_VALID, tuple(report["reasons"]), ())
+        return Finding(file, sha256, Answer.SIGNATURE_NOT_VALID, reasons, ())
     first = report["signatures"][0]
     passed = report["indication"] == "TOTAL-PASSED"
-    stated = findings.get("receipt") if findings and passed else None
-    receipt: dict[str, Any] = stated if isinstance(stated, dict) else {}
+    receipt: dict[str, Any] = (findings["receipt"] if passed else None) or {}
     told = find_in_log(sha256, log) if passed and not receipt else None
     unknown = ["later_status" if told else "seal" if receipt else "register"]
     if not has_lists and first["level"] not in ("B-LT", "B-LTA"):
         unknown.append("revocation")
     answer = Answer.SIGNATURE_VALID if passed else Answer.SIGNATURE_NOT_VALID
-    out_of_force = told is not None and told["status"] != "active"
+    if told and told["status"] != "active":
+        reasons = (f"permit_{told['status']}",)
     return Finding(
         file,
         sha256,
         Answer.GENUINE if told else Answer.RECEIPT_VALID if receipt else answer,
-        (f"permit_{told['status']}",) if told and out_of_force else tuple(report["reasons"]),
+        reasons,
         tuple(unknown),
         level=first["level"],
         signer=first["signer"],
@@ -177,7 +179,7 @@ def read_body(body: str) -> tuple[int, bytes]:
 def _judge_bundle(file: str, sha256: str, examination: Examination, log: LogTrust) -> Finding:
     found: dict[str, Any] | None = examination.findings
     if found is None:
-        return Finding(file, sha256, Answer.UNDECIDED, (examination.stopped or "stopped",), ())
+        return Finding(file, sha256, Answer.UNDECIDED, (examination.stopped,), ())
     reasons = list(found["reasons"])
     if reasons == ["unreadable"]:
         return Finding(file, sha256, Answer.UNDECIDED, ("unreadable",), ())

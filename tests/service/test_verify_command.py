@@ -15,13 +15,13 @@ from bundles import Lived
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from documents import PERMIT
+from logs import prove_leaves
 from pki import NOW, make_pki, throwaway_pki
 
 from keys.revocation import Revocation, build_crl
 from keys.timestamp import local_timestamper
 from service import cli
-from service.transparency.merkle import complete_subtrees, inclusion_proof, leaf_hash, root_hash
-from service.transparency.notes import ED25519, Checkpoint, LogKey, Verifier, sign_checkpoint
+from service.transparency.notes import ED25519, LogKey, Verifier
 from signing.render import render_document
 from signing.sign import sign_document
 from signing.statement import seal_statement
@@ -123,24 +123,7 @@ def log_proof(pdf: bytes, *later: str, key: Ed25519PrivateKey = LOG_KEY) -> dict
     leaves = [
         json.dumps({"at": NOW.isoformat(), "kind": kind, "status": status, **facts}) for kind, status in told
     ]
-    levels = complete_subtrees([leaf_hash(leaf.encode()) for leaf in leaves])
-    size = len(leaves)
-
-    def read(level: int, index: int) -> bytes:
-        return levels[level][index]
-
-    checkpoint = Checkpoint(LOG.name, size, root_hash(size, read))
-    return {
-        "checkpoint": sign_checkpoint(checkpoint, LogKey(LOG, key.sign)),
-        "entries": [
-            {
-                "index": index,
-                "leaf": leaf,
-                "path": [each.hex() for each in inclusion_proof(index, size, read)],
-            }
-            for index, leaf in enumerate(leaves)
-        ],
-    }
+    return prove_leaves(leaves, LogKey(LOG, key.sign))
 
 
 def write_proof(tmp_path: Path, proof: dict[str, Any]) -> str:
