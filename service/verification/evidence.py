@@ -103,7 +103,7 @@ def examine_bundle(
             try:
                 check()
             except _Differs as differs:
-                found.reasons.append(differs.reason or reason)
+                found.reasons.append(str(differs) or reason)
             except UNREADABLE:
                 found.reasons.append(reason)
     except MemoryError:
@@ -112,10 +112,7 @@ def examine_bundle(
 
 
 class _Differs(Exception):
-    """A check does not hold; `reason` names it where the check's own name is too general."""
-
-    def __init__(self, reason: str = "") -> None:
-        self.reason = reason
+    """A check does not hold; its text is the reason where the check's own is too general."""
 
 
 def _require(holds: bool, reason: str = "") -> None:
@@ -133,7 +130,7 @@ def read_bundle(bundle: bytes) -> Files:
 
 
 def _check_list(files: Files) -> None:
-    lines = files[MANIFEST].decode("ascii").splitlines()
+    lines = files[MANIFEST].decode().splitlines()
     matches = [LINE.fullmatch(line) for line in lines]
     listed = {match[2]: match[1] for match in matches if match}
     _require(len(listed) == len(lines))
@@ -167,7 +164,7 @@ def _lists(files: Files) -> Iterator[bytes]:
 
 
 def _check_log(files: Files, found: Found) -> None:
-    found.vkey = files["log/vkey"].decode("ascii").strip()
+    found.vkey = files["log/vkey"].decode().strip()
     note = files["log/checkpoint"].decode()
     checkpoint = open_checkpoint(note, parse_vkey(found.vkey))
     found.checkpoint = note.partition("\n\n")[0]
@@ -175,9 +172,7 @@ def _check_log(files: Files, found: Found) -> None:
     for index, leaf in leaves_of(files).items():
         _require(_is_proven(files[f"log/{index:08}.leaf"], index, files, checkpoint), "not_in_log")
         if leaf.get("code_sha256") == code:
-            found.statuses.append(
-                {name: leaf[name] for name in ("at", "kind", "status", "version", "sha256")}
-            )
+            found.statuses.append({name: leaf[name] for name in TOLD})
 
 
 def leaves_of(files: Files) -> dict[int, dict[str, Any]]:
@@ -219,7 +214,7 @@ def _check_documents(
                 "signer": first.signer if first else None,
             }
         )
-        _require(pdf.startswith(before), "document_not_passed")
+        _require(pdf.startswith(before))
         _require(digest_of(pdf) in logged, "not_in_log")
         before = pdf
     _require(bool(found.documents))
@@ -244,7 +239,6 @@ def _check_trail(files: Files, found: Found) -> None:
     events, leaves, placed = _events(files), leaves_of(files), set[str]()
     for stretch in json.loads(files["audit/chain.json"]):
         value, shown = stretch["previous_hash"], 0
-        number = stretch["first"] - 1
         for number, digest in enumerate(stretch["digests"], stretch["first"]):
             value = chained_hash(value, digest)
             if digest in events:
@@ -253,7 +247,7 @@ def _check_trail(files: Files, found: Found) -> None:
                 shown += 1
         if "leaf" in stretch:
             leaf = leaves[stretch["leaf"]]
-            _require(leaf["audit_event"] == number)
+            _require(leaf["audit_event"] == stretch["first"] + len(stretch["digests"]) - 1)
             _require(leaf["audit_commitment"] == committed_hash(stretch["nonce"], value))
         else:
             found.not_logged += shown

@@ -1,4 +1,4 @@
-"""What is said of a file by trust anchors and proofs of the log alone, the file examined in the test's process."""
+"""What is said of a file by trust anchors and proofs of the log alone, examined in the test's process."""
 
 import json
 from collections.abc import Callable
@@ -44,7 +44,7 @@ Judge = Callable[..., Finding]
 
 @pytest.fixture
 def judge(tmp_path: Path) -> Judge:
-    """Judge a file of these bytes, named by nothing, an hour after the signature; by what was found, if told."""
+    """Judge a file an hour after the signature, by what was found if told; its path is left out."""
     root = tmp_path / "root.pem"
     root.write_bytes(PKI.root.certificate.public_bytes(Encoding.PEM))
 
