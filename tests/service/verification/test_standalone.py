@@ -225,6 +225,7 @@ def test_a_proof_counts_by_the_logs_key_or_by_a_checkpoint_that_is_held_and_by_b
     note = PROOF["checkpoint"]
     held, other = body_of(note), body_of(prove_leaves(LIFE[:1], KEY)["checkpoint"])
     assert note.startswith(f"{held}\n\n")
+    assert body_of(f"{note}\n\nmore") == held
     for log in (LogTrust(KEY.verifier), LogTrust(held=held), LogTrust(KEY.verifier, held)):
         assert proven_leaves(PROOF, log)
     for log in (LogTrust(OTHER_KEY.verifier), LogTrust(OTHER_KEY.verifier, held)):
@@ -237,7 +238,9 @@ def test_a_proof_counts_by_the_logs_key_or_by_a_checkpoint_that_is_held_and_by_b
         proven_leaves(PROOF, LogTrust())
 
 
-@pytest.mark.parametrize("body", ["", "log\n5", "log\nfive\nAAAA", "log\n5\nA*AAA", "log\n5\nAAAA\nmore"])
+@pytest.mark.parametrize(
+    "body", ["", "log\n5", "log 5 AAAA", "log\nfive\nAAAA", "log\n5\nA*AAA", "log\n5\nAAAA\nmore"]
+)
 def test_what_is_no_checkpoint_is_refused(body: str) -> None:
     assert read_body("log\n5\nAAAA") == (5, bytes(3))
     with pytest.raises(ValueError, match=r"."):
@@ -252,8 +255,8 @@ EVIDENCE: dict[str, Any] = {
     "reasons": [],
     "vkey": KEY.verifier.vkey,
     "checkpoint": HELD,
-    "documents": [{"level": "B-T", "signer": "Pertama"}, {"level": "B-LTA", "signer": "Kedua"}],
-    "statuses": [{"status": "active", "at": "2026-11-23"}, {"status": "suspended", "at": "2026-11-24"}],
+    "documents": [{"level": level, "signer": f"Penanda {level}"} for level in ("B-T", "B-LT", "B-LTA")],
+    "statuses": [{"status": status, "at": f"at {status}"} for status in ("issued", "active", "suspended")],
     "not_logged": 0,
     "bare_rows": 0,
 }
@@ -264,9 +267,9 @@ WHOLE = Finding(
     (),
     ("later_status",),
     level="B-LTA",
-    signer="Kedua",
+    signer="Penanda B-LTA",
     status="suspended",
-    status_at="2026-11-24",
+    status_at="at suspended",
     bundle=EVIDENCE,
 )
 KNOWN = LogTrust(KEY.verifier)
