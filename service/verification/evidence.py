@@ -165,9 +165,8 @@ def _lists(files: Files) -> Iterator[bytes]:
 
 def _check_log(files: Files, found: Found) -> None:
     found.vkey = files["log/vkey"].decode().strip()
-    note = files["log/checkpoint"].decode()
-    checkpoint = open_checkpoint(note, parse_vkey(found.vkey))
-    found.checkpoint = note.partition("\n\n")[0]
+    checkpoint = open_checkpoint(files["log/checkpoint"].decode(), parse_vkey(found.vkey))
+    found.checkpoint = checkpoint.body.rstrip()
     code = text_hash(_rows(files)["permit"][0]["code"])
     for index, leaf in leaves_of(files).items():
         _require(_is_proven(files[f"log/{index:08}.leaf"], index, files, checkpoint), "not_in_log")

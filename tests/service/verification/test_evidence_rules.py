@@ -66,7 +66,7 @@ EVENTS = [
     sealing(6, permit={"p1": seal("permit", 0)}, note={"n1": "00" * 32}),
     event(7, "application.submit", sha256=SUBMITTED),
     sealing(12, application_submission={"s1": seal("application_submission", 0)}),
-    event(13, "permit.read"),
+    event(13, "permit.read", by="Nama dengan spasi"),
     event(20, "permit.read"),
 ]
 """As the bundle's lines; of the two seals of the row `n1` the later counts, wherever its line stands."""

@@ -278,6 +278,7 @@ KNOWN = LogTrust(KEY.verifier)
 def test_a_whole_bundle_is_valid_and_its_newest_document_and_last_status_are_told(judge: Judge) -> None:
     for log in (KNOWN, LogTrust(held=HELD), LogTrust(KEY.verifier, HELD)):
         assert judge(BUNDLE, Examination(EVIDENCE), log) == WHOLE
+    assert judge(BUNDLE, Examination(EVIDENCE), KNOWN, [b"a newer list"]) == WHOLE
 
 
 def test_a_log_that_only_the_bundle_names_is_said_not_to_be_checked(judge: Judge) -> None:
