@@ -70,7 +70,7 @@ EVENTS = [
     event(20, "permit.read"),
 ]
 """As the bundle's lines; of the two seals of the row `n1` the later counts, wherever its line stands."""
-CHAIN = [
+CHAIN: list[dict[str, Any]] = [
     {
         "first": 5,
         "previous_hash": BEFORE,
@@ -100,7 +100,7 @@ def told(kind: str, status: str, version: int, pdf: bytes) -> dict[str, Any]:
 
 
 def make_files(*documents: bytes) -> Files:
-    """Make the files of a bundle with these documents, of a log with five entries of which it shows four."""
+    """Make the files of a bundle with these documents, which shows all of the log but one entry."""
     told_of = [told("issued", "active", version, pdf) for version, pdf in enumerate(documents, 1)]
     told_of.append(told("suspended", "suspended", len(documents), documents[-1]))
     commitment = committed_hash(NONCE, chained(BEFORE, CHAIN[0]["digests"]))
@@ -201,10 +201,6 @@ def in_chain(place: int, **change: Any) -> Change:
     return in_json("audit/chain.json", lambda chain: chain[place].update(change))
 
 
-def with_line(line: bytes) -> Change:
-    return lambda files: files | {"audit/events.jsonl": files["audit/events.jsonl"] + line}
-
-
 def another_submission(**change: Any) -> Change:
     """A submission of its own seal, or none, and not of its own hash or of none that was submitted."""
     return in_case(lambda rows: rows["application_submission"][0].update({"id": "s2"} | change))
@@ -282,8 +278,12 @@ def test_what_differs_is_named_and_the_rest_is_told_all_the_same(change: Change,
 
 
 def test_an_event_that_is_in_no_stretch_is_noticed() -> None:
-    changed = sealed_anew(with_line(event(21, "permit.read").encode() + b"\n")(FILES), KEYS, SEALED_AT)
-    assert examined(changed) == WHOLE | {"reasons": ["trail_broken"], "events": 0}
+    path = "audit/events.jsonl"
+    changed = FILES | {path: FILES[path] + event(21, "permit.read").encode() + b"\n"}
+    assert examined(sealed_anew(changed, KEYS, SEALED_AT)) == WHOLE | {
+        "reasons": ["trail_broken"],
+        "events": 0,
+    }
 
 
 LISTED: dict[str, tuple[Change, list[str]]] = {
