@@ -23,7 +23,7 @@ from service import clock
 from service.pki.publish import publish_revocation_lists
 from service.verification import batch as batches_of
 from service.verification.batch import LIFETIME, WAITING, Batches, VerificationBusy, Verifying
-from service.verification.batch_intake import MAX_LINES, MAX_NUMBERS, Question, shown_name
+from service.verification.batch_intake import MAX_LINES, MAX_NUMBERS, Question
 from service.verification.intake import BATCHES
 from service.verification.sandbox import Sandbox
 from service.verification.verify import Reader
@@ -174,15 +174,6 @@ def test_what_is_too_much_or_no_batch_is_refused_whole(client: TestClient, make:
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
     let_forms_pass(client)
     assert client.post("/verify/batch", files={"file": ("kumpulan", make())}).status_code == 422
-
-
-def test_other_compression_is_not_unpacked(client: TestClient) -> None:
-    body = send(client, zipped({"a.pdf": pdf_file()}, zipfile.ZIP_LZMA))
-    assert outcomes(body) == [("a.pdf", "undecided", "entry_damaged")]
-
-
-def test_long_names_keep_their_end() -> None:
-    assert shown_name("a" * 300 + "/izin.pdf") == "…" + ("a" * 300 + "/izin.pdf")[-99:]
 
 
 # Tables -------------------------------------------------------------------------------------------
