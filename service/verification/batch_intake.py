@@ -24,7 +24,8 @@ MAX_NAME = 100
 NOT_A_PDF, DAMAGED, ENCRYPTED, TOO_LARGE = "not_a_pdf", "entry_damaged", "entry_encrypted", "entry_too_large"
 NO_DAY, NOTHING_ASKED, DAY_TO_COME = "day_not_read", "nothing_asked", "day_to_come"
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65535
-_ZIP64 = b"PK\x06\x07"
+_ZIP64, _ZIP64_SIZE = b"PK\x06\x07", 20
+"""The locator of ZIP64, which stands right before the end record."""
 _COLUMNS = {
     "kode": "code", "code": "code", "nomor": "number", "number": "number",
     "tanggal_terbit": "issued_on", "issued_on": "issued_on", "pada": "on", "on": "on",
@@ -110,15 +111,18 @@ def shown_name(name: str) -> str:
 
 
 def _require_small_directory(file: BinaryIO) -> None:
-    """Look at the end record before the directory is read (APPNOTE 4.3.16). Raises ValueError."""
+    """Look at the end record before the directory is read (APPNOTE 4.3.16). Raises BadZipFile.
+
+    Without an end record, or with one of ZIP64, nobody can tell how large the directory is.
+    """
     size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - _END_SIZE - _LONGEST_COMMENT))
+    file.seek(max(0, size - _ZIP64_SIZE - _END_SIZE - _LONGEST_COMMENT))
     tail = file.read()
     place = tail.rfind(_END)
     if place < 0 or _ZIP64 in tail or len(tail) - place < _END_SIZE:
-        raise ValueError("no end record, or one of ZIP64")
+        raise zipfile.BadZipFile
     if int.from_bytes(tail[place + 12 : place + 16], "little") > MAX_DIRECTORY_BYTES:
-        raise ValueError("the directory is too large")
+        raise zipfile.BadZipFile
 
 
 # A table --------------------------------------------------------------------------------------

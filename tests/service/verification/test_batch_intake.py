@@ -1,6 +1,7 @@
 """Which files of a ZIP and which lines of a table are asked about, and what is refused whole or alone."""
 
 import io
+import struct
 import zipfile
 from datetime import date
 
@@ -78,13 +79,34 @@ def test_as_many_files_as_allowed_are_listed_and_one_more_is_refused() -> None:
     with pytest.raises(InvalidInput) as raised:
         list_entries(io.BytesIO(zipped(files | {"x.pdf": b""})))
     assert refused(raised) == TOO_MANY
-    with pytest.raises(InvalidInput) as raised:
-        list_entries(io.BytesIO(zipped({"a/": b""})))
-    assert refused(raised) == NOTHING
+    for empty in ({"a/": b""}, {}):
+        with pytest.raises(InvalidInput) as raised:
+            list_entries(io.BytesIO(zipped(empty)))
+        assert refused(raised) == NOTHING
 
 
 def with_directory_size(data: bytes, size: int) -> bytes:
     return data[:-10] + size.to_bytes(4, "little") + data[-6:]
+
+
+def zip64(comment: bytes = b"") -> bytes:
+    """Make a ZIP with the records of ZIP64 before its end record (APPNOTE 4.3.14 and 4.3.15)."""
+    data = zipped({"a.pdf": b"x"}, comment=comment)
+    place = len(data) - 22 - len(comment)
+    _, _, _, count, size, start = struct.unpack("<4HLL", data[place + 4 : place + 20])
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    return data[:place] + record + struct.pack("<4sLQL", b"PK\x06\x07", 0, place, 1) + data[place:]
+
+
+def test_a_zip_within_a_zip_hides_no_directory() -> None:
+    inner = with_directory_size(zipped({"a.pdf": b"x"}), MAX_DIRECTORY_BYTES + 1)
+    assert list_entries(io.BytesIO(zipped({"a.zip": inner}, zipfile.ZIP_STORED))) == [Entry(0, "a.zip")]
+
+
+@pytest.mark.parametrize("comment", [b"", bytes(65535)])
+def test_the_zip64_that_is_refused_could_be_read(comment: bytes) -> None:
+    with open_zip(io.BytesIO(zip64(comment))) as archive:
+        assert archive.namelist() == ["a.pdf"]
 
 
 @pytest.mark.parametrize(
@@ -93,12 +115,22 @@ def with_directory_size(data: bytes, size: int) -> bytes:
         b"",
         b"PK\x03\x04 without an end record",
         zipped({"a.pdf": b"x"})[:-1],
-        zipped({"a.pdf": b"x"})[:-22] + b"PK\x06\x07" + zipped({"a.pdf": b"x"})[-22:],
-        zipped({"a.pdf": b"x"}, comment=b"x")[:-1] + bytes(65536),
+        zip64(),
+        zip64(bytes(65535)),
+        zipped({"a.pdf": b"x"}, comment=b"x")[:-1] + bytes(70_000),
         with_directory_size(zipped({"a.pdf": b"x"}), MAX_DIRECTORY_BYTES + 1),
         zipped({"a.pdf": b"x"}).replace(b"PK\x01\x02", b"PK\x01\x03"),
     ],
-    ids=["empty", "no end", "cut", "zip64", "end too far", "large directory", "no directory"],
+    ids=[
+        "empty",
+        "no end",
+        "cut",
+        "zip64",
+        "zip64 far off",
+        "end too far",
+        "large directory",
+        "no directory",
+    ],
 )
 def test_a_zip_that_cannot_be_read_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidInput) as raised:
@@ -134,6 +166,13 @@ def test_an_entry_is_read_up_to_its_limit(method: int) -> None:
     data = zipped({"a.pdf": b"%PDF-1.7 another", "b.pdf": pdf}, method)
     assert read(data, len(pdf)) == (pdf, None)
     assert read(data, len(pdf) - 1) == (pdf[:-1], "entry_too_large")
+
+
+def test_of_an_entry_too_large_no_more_is_read() -> None:
+    """Or its end would be seen to be damaged, after all of it had been unpacked."""
+    plain = zipped({"a.pdf": b"", "b.pdf": bytes(100_000)}, zipfile.ZIP_STORED)
+    end = plain.rindex(bytes(1000))
+    assert read(plain[:end] + b"#" + plain[end + 1 :], 10) == (bytes(10), "entry_too_large")
 
 
 def test_an_entry_that_no_document_can_be_is_told_as_such() -> None:
@@ -190,7 +229,7 @@ def test_a_table_asks_codes_and_numbers_for_days(separator: str, head: list[str]
 
 
 def test_a_separator_is_what_stands_most_often_in_the_first_line() -> None:
-    assert read_table(b"kode;catatan\nA;a,b,c\n", TODAY) == [Question("A")]
+    assert read_table(b"kode;catatan\nA;a,b,c,d,e\n", TODAY) == [Question("A")]
     assert read_table(b'kode,"catatan; lain",pada\nA,x,2026-11-22\n', TODAY) == [
         Question("A", on=date(2026, 11, 22))
     ]
@@ -207,6 +246,7 @@ def test_a_line_that_cannot_be_asked_says_why() -> None:
         "A,,,2026-11-24\n"
         ",1/2,2026-11-23,2026-11-24\n"
     )
+    assert read_table(b"kode,pada\n,2026-11-23\n", TODAY) == [Question(fault="nothing_asked")]
     tomorrow = date(2026, 11, 24)
     assert read_table(table.encode(), TODAY) == [
         Question(fault="nothing_asked"),
