@@ -164,7 +164,7 @@ def join_checks(verification: Verification) -> list[CheckAnswer]:
 
 def _signature_report(found: SignatureFound) -> SignatureReport:
     details = found.details or {}
-    names = SignatureReport.model_fields.keys() - {"field"}
+    names = SignatureReport.model_fields.keys()
     values = {name: getattr(found, name) for name in names if hasattr(found, name)}
     return SignatureReport(
         field=found.field_name, **values, **{name: details[name] for name in names & details.keys()}
