@@ -289,7 +289,7 @@ def _batch_blocks(statement: Statement, lines: list[StatedLine]) -> Iterator[Blo
     counts = Counter(LINE_VERDICTS[line.verdict] for line in lines)
     yield Facts(
         (
-            ("Berkas dengan SHA-256", statement.asked.batch_sha256 or "–"),
+            ("Berkas dengan SHA-256", str(statement.asked.batch_sha256)),
             ("Banyaknya", str(len(lines))),
             *((verdict, str(count)) for verdict, count in counts.most_common()),
         )
