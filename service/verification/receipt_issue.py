@@ -273,7 +273,7 @@ def _body(statement: Statement) -> list[Block]:
             rows.append(("Aturan", f"{policy.name} {policy.version}, SHA-256 {policy.sha256}"))
         blocks += [Heading("Tanda tangan elektronik"), Facts(tuple(rows))]
     if statement.log:
-        _, size, root, *_ = statement.log["checkpoint"].split("\n")
+        _, size, root, *_ = statement.log["checkpoint"].splitlines()
         entries = ", ".join(str(entry["index"]) for entry in statement.log["entries"])
         rows = [("Nomor urut", entries or "–"), ("Besar catatan", size), ("Sidik akar", root)]
         blocks += [Heading("Catatan terbuka"), Facts(tuple(rows))]

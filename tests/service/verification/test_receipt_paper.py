@@ -1,7 +1,7 @@
 """What the paper of a receipt says, by value: the statement's words for who reads no JSON."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import cases
@@ -120,6 +120,12 @@ def test_the_answer_stands_in_a_sentence_with_its_reasons(verdict: str, sentence
 )
 def test_what_was_asked_stands_as_it_was_typed(asked: Asked, said: list[tuple[str, str]]) -> None:
     assert Facts((*said, CHECKED)) in body_of(asked=asked)
+
+
+def test_the_moment_of_the_answer_stands_in_the_citys_time() -> None:
+    checked_at = datetime(2026, 7, 31, 17, 5, 9, tzinfo=UTC)
+    said = rows_under("Yang diperiksa", checked_at=checked_at)
+    assert said["Diperiksa"] == "1 Agustus 2026 pukul 00.05.09 WIB"
 
 
 PERMIT = {
