@@ -98,9 +98,11 @@ def zip64(comment: bytes = b"") -> bytes:
     return data[:place] + record + struct.pack("<4sLQL", b"PK\x06\x07", 0, place, 1) + data[place:]
 
 
-def test_a_zip_within_a_zip_hides_no_directory() -> None:
+def test_the_directory_of_a_zip_within_a_zip_is_not_taken_for_its_own() -> None:
     inner = with_directory_size(zipped({"a.pdf": b"x"}), MAX_DIRECTORY_BYTES + 1)
     assert list_entries(io.BytesIO(zipped({"a.zip": inner}, zipfile.ZIP_STORED))) == [Entry(0, "a.zip")]
+    far_off = zipped({"a.zip": zip64(), "b.pdf": bytes(70_000)}, zipfile.ZIP_STORED)
+    assert list_entries(io.BytesIO(far_off)) == [Entry(0, "a.zip"), Entry(1, "b.pdf")]
 
 
 @pytest.mark.parametrize("comment", [b"", bytes(65535)])
