@@ -81,12 +81,15 @@ def _first(form: Mapping[str, Sequence[str]], key: str) -> str:
 
 
 def join_date(day: str, month: str, year: str) -> str:
-    """Write `YYYY-MM-DD` when the parts are numbers or a month's name; else the parts as typed."""
+    """Write `YYYY-MM-DD` when the parts are numbers or a month's name; else the parts as typed.
+
+    A year stays as it is: who types 26 does not mean the year 26, and is asked again.
+    """
     if not (day or month or year):
         return ""
     month = str(MONTHS.get(month.lower(), month))
     if all(re.fullmatch(r"[0-9]+", part) for part in (day, month, year)):
-        return f"{year.zfill(4)}-{month.zfill(2)}-{day.zfill(2)}"
+        return f"{year}-{month.zfill(2)}-{day.zfill(2)}"
     return f"{year}-{month}-{day}"
 
 

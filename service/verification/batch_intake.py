@@ -171,16 +171,11 @@ def _question(line: dict[str, str], today: date) -> Question:
 
 
 def _read_day(text: str) -> date | None:
-    """Read `2026-11-23`, `23/11/2026` or `23 November 2026`; None for anything else.
-
-    A year has four digits: the year 26 is a day on which nothing was issued, and not what was meant.
-    """
+    """Read `2026-11-23`, `23/11/2026` or `23 November 2026`; None for anything else, such as `23/11/26`."""
     parts = re.split(r"[\s/.-]+", text)
     if len(parts) != 3:
         return None
     year, month, day = parts if len(parts[0]) == 4 else reversed(parts)
-    if len(year) != 4:
-        return None
     try:
         return date.fromisoformat(join_date(day, month, year))
     except ValueError:

@@ -124,6 +124,7 @@ def test_a_pdf_whose_header_stands_in_its_first_kilobyte_and_a_receipt_are_taken
         ((" 3 ", " Mei ", " 2026 "), date(2026, 5, 3)),
         (("31", "11", "2026"), None),
         (("23", "11", ""), None),
+        (("23", "11", "26"), None),
         (("", "", ""), None),
     ],
 )
