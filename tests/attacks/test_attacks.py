@@ -6,11 +6,13 @@ Every generator is sampled in each run; `make prove` runs all variants of all of
 import random
 import time
 from collections.abc import Callable
+from itertools import islice
 
 import pytest
 from attacks.bombs import bombs
 from attacks.conftest import NOW, Target
 from attacks.impostors import foreign_signers, outside_the_service
+from attacks.mutations import mutations
 from attacks.replays import dressed_up, untouched
 from attacks.structure import certification, gap_flips, signature_wrapping, universal_forgery
 from attacks.surgery import Anatomy, Variants, dissect
@@ -87,6 +89,18 @@ def test_telling_of_an_attack_in_detail_changes_no_verdict(
 @pytest.mark.parametrize("attack", [*ALTERATIONS, *IMPOSTORS])
 def test_no_variant_is_genuine(target: Target, attack: Callable[..., Variants], level: str) -> None:
     require_not_genuine(target, variants_of(attack, target, level))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("count", [10, pytest.param(5000, marks=pytest.mark.proof)], ids=["sample", "proof"])
+def test_no_damage_goes_unnoticed(target: Target, level: str, count: int) -> None:
+    """Ten thousand damaged files in all: none is genuine, and no signature over one passes."""
+    damaged = mutations(target.documents[level], random.Random(SEED))
+    for name, pdf in islice(damaged, count):
+        answer = target.verify(pdf)
+        assert answer["verdict"] != "genuine", name
+        signature: dict[str, object] = answer.get("signature") or {}  # type: ignore[assignment]
+        assert signature.get("indication") != "TOTAL-PASSED", name
 
 
 @pytest.mark.proof
