@@ -11,8 +11,7 @@ from service.catalogue.models import get_revision
 from service.clock import city_date
 from service.errors import Conflict, FieldProblem, InvalidInput, NotFound
 from service.permits.models import Kind, Permit, Status
-from service.permits.register import current_version
-from service.permits.status import log_status, set_status, tell_holder
+from service.permits.status import change_status, tell_holder
 
 FROM = {
     Status.SUSPENDED: {Status.ACTIVE},
@@ -70,8 +69,7 @@ def _decide(
     if permit.status not in FROM[status]:
         raise StatusNotAllowed
     _check_reason(session, permit, status, reason_code, remark)
-    set_status(session, permit, status, actor=actor, now=now, reason_code=reason_code, remark=remark)
-    log_status(session, permit, current_version(session, permit), now)
+    change_status(session, permit, status, actor=actor, now=now, reason_code=reason_code, remark=remark)
     tell_holder(session, permit, f"permit_{permit.status}", now)
     record_event(
         session,
@@ -114,6 +112,5 @@ def expire_permits(session: Session, now: datetime) -> int:
     )
     permits = session.exec(statement).all()
     for permit in permits:
-        set_status(session, permit, Status.EXPIRED, actor=SERVICE, now=now)
-        log_status(session, permit, current_version(session, permit), now)
+        change_status(session, permit, Status.EXPIRED, actor=SERVICE, now=now)
     return len(permits)

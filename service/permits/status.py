@@ -10,6 +10,7 @@ from service.accounts.models import User
 from service.mail import queue_mail
 from service.permits.models import DocumentVersion, Permit, Status, StatusChange
 from service.permits.offline import LISTED, PUBLISH_LISTS_JOB
+from service.permits.register import current_version
 from service.transparency.log import append_entry, code_hash, next_index
 
 
@@ -72,6 +73,21 @@ def log_status(session: Session, permit: Permit, version: DocumentVersion, now: 
         "sha256": version.sha256,
     }
     return append_entry(session, kind, facts, now)
+
+
+def change_status(
+    session: Session,
+    permit: Permit,
+    status: Status,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason_code: str | None = None,
+    remark: str | None = None,
+) -> None:
+    """Give an issued permit another status, and log it."""
+    set_status(session, permit, status, actor=actor, now=now, reason_code=reason_code, remark=remark)
+    log_status(session, permit, current_version(session, permit), now)
 
 
 def tell_holder(session: Session, permit: Permit, template: str, now: datetime, **more: str) -> None:

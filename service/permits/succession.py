@@ -14,8 +14,8 @@ from service.catalogue.wording import validity_period
 from service.clock import city_date
 from service.errors import Conflict
 from service.permits.models import Permit, Status
-from service.permits.register import current_version, status_at
-from service.permits.status import log_status, set_status, tell_holder
+from service.permits.register import status_at
+from service.permits.status import change_status, tell_holder
 
 SUPERSEDED_FROM = (Status.ACTIVE, Status.SUSPENDED)
 
@@ -67,8 +67,9 @@ def supersede_earlier(session: Session, permit: Permit, *, actor: Actor, now: da
         return
     request = session.get_one(Application, permit.application_id).request
     remark = f"Diganti dengan nomor {permit.number}"
-    set_status(session, earlier, Status.SUPERSEDED, actor=actor, now=now, reason_code=request, remark=remark)
-    log_status(session, earlier, current_version(session, earlier), now)
+    change_status(
+        session, earlier, Status.SUPERSEDED, actor=actor, now=now, reason_code=request, remark=remark
+    )
     tell_holder(session, earlier, "permit_superseded", now, successor=permit.number)
     record_event(
         session,
